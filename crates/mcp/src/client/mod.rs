@@ -1,0 +1,1 @@
+//! The upstream side: child processes over stdio, and Streamable HTTP.

@@ -1,0 +1,1 @@
+//! Reads JSON-RPC envelopes strictly, in one pass.
