@@ -1,1 +1,18 @@
-//! (being written)
+//! Guards: one request at a time, from who asks to what came of it.
+//!
+//! ```text
+//! authenticate -> route -> read envelope -> judge -> [approval] -> reserve -> forward -> inspect -> settle
+//! ```
+//!
+//! The crate joins what the others know apart: `policy` judges, `mcp` speaks, `ledger` remembers.
+//! Invariants: nothing that is governed reaches an upstream without a [`Permit`](permit::Permit),
+//! which only judging *and* reserving can make; what cannot be read, judged or recorded is
+//! refused; one session is one agent, one server and one upstream connection.
+
+mod clock;
+pub mod config;
+mod decision;
+mod start;
+
+pub use clock::Clock;
+pub use start::{Ready, Reloaded, Run, Serve, StartError, run_stdio, serve};
