@@ -1,0 +1,118 @@
+//! JSON strings: resolving escapes, writing them, and what lies between tokens.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use memchr::{memchr, memchr2};
+
+/// The text of a JSON string, escapes resolved; `None` when the (well-formed) value is not a string.
+///
+/// An unpaired surrogate, which only an upstream may send, becomes U+FFFD.
+#[must_use]
+pub fn string(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    Some(unescape(inner))
+}
+
+/// The text as a JSON string, quotes included.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 2);
+    escaped.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            control if control < ' ' => {
+                let _ = write!(escaped, "\\u{:04x}", u32::from(control));
+            }
+            other => escaped.push(other),
+        }
+    }
+    escaped.push('"');
+    escaped
+}
+
+/// Well-formed JSON on one line: every line break in it stands between two tokens, so it can go.
+#[must_use]
+pub fn without_line_breaks(json: &str) -> Cow<'_, str> {
+    if memchr2(b'\n', b'\r', json.as_bytes()).is_none() {
+        return Cow::Borrowed(json);
+    }
+    Cow::Owned(json.split(['\n', '\r']).collect())
+}
+
+/// Resolves the escapes of what stands between the quotes of a well-formed string.
+pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
+    if memchr(b'\\', inner.as_bytes()).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    Cow::Owned(Unescaped { rest: inner }.collect())
+}
+
+/// The characters that the inside of a well-formed string stands for.
+struct Unescaped<'a> {
+    rest: &'a str,
+}
+
+impl Iterator for Unescaped<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let mut characters = self.rest.chars();
+        let first = characters.next()?;
+        self.rest = characters.as_str();
+        if first != '\\' {
+            return Some(first);
+        }
+        let escape = characters.next()?;
+        self.rest = characters.as_str();
+        Some(match escape {
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'u' => self.unicode(),
+            itself => itself,
+        })
+    }
+}
+
+impl Unescaped<'_> {
+    fn unicode(&mut self) -> char {
+        let first = self.code_unit();
+        if let Some(character) = char::from_u32(first) {
+            return character;
+        }
+        let before_second = self.rest;
+        if first < 0xDC00 && self.skip("\\u") {
+            let second = self.code_unit();
+            if (0xDC00..0xE000).contains(&second) {
+                let code_point = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+                return char::from_u32(code_point).unwrap_or(char::REPLACEMENT_CHARACTER);
+            }
+            self.rest = before_second;
+        }
+        char::REPLACEMENT_CHARACTER
+    }
+
+    fn code_unit(&mut self) -> u32 {
+        let (digits, rest) = self.rest.split_at_checked(4).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        u32::from_str_radix(digits, 16).unwrap_or(0xFFFD)
+    }
+
+    fn skip(&mut self, prefix: &str) -> bool {
+        match self.rest.strip_prefix(prefix) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
