@@ -1,0 +1,289 @@
+//! Exact decimal numbers.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// How many significant digits a [`Decimal`] holds at most.
+pub const MAX_DIGITS: u32 = 34;
+/// How far from zero the exponent of a [`Decimal`] may be, written with one digit before the point.
+pub const MAX_EXPONENT: i32 = 400;
+
+/// An exact decimal number: up to 34 significant digits, and an exponent within ±400.
+///
+/// Both are properties of the value, not of how it is written: `100`, `100.0` and `1e2` are one number, and zeros at
+/// either end are not significant. Numbers compare by value, and negative zero is zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Decimal {
+    /// Without trailing zeros; zero only for the number zero.
+    digits: u128,
+    /// The power of ten that `digits` is multiplied by; zero for the number zero.
+    exponent: i16,
+    negative: bool,
+}
+
+/// The text is not a JSON number, or its value is too long or too large to be held exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotExact {
+    /// The text does not follow the grammar of JSON numbers.
+    #[error("not a number as JSON writes it")]
+    NotANumber,
+    /// More than 34 significant digits.
+    #[error("more than 34 significant digits")]
+    TooManyDigits,
+    /// The exponent is beyond ±400.
+    #[error("an exponent beyond ±400")]
+    ExponentTooFar,
+}
+
+impl Decimal {
+    /// The number zero.
+    pub const ZERO: Self = Self {
+        digits: 0,
+        exponent: 0,
+        negative: false,
+    };
+    /// The number one.
+    pub const ONE: Self = Self {
+        digits: 1,
+        exponent: 0,
+        negative: false,
+    };
+
+    /// Reads a number written as JSON writes numbers.
+    ///
+    /// # Errors
+    /// If the text is no JSON number, or its value cannot be held exactly.
+    pub fn parse(text: &str) -> Result<Self, NotExact> {
+        read(text.as_bytes())
+    }
+
+    /// Whether the number is less than zero.
+    #[must_use]
+    pub const fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    /// Whether the number is zero.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.digits == 0
+    }
+
+    /// Whether the number has no fraction.
+    #[must_use]
+    pub const fn is_integer(&self) -> bool {
+        self.exponent >= 0
+    }
+
+    /// The number as a `u32`, if it is one.
+    #[must_use]
+    pub fn as_u32(&self) -> Option<u32> {
+        if self.negative || self.exponent < 0 {
+            return None;
+        }
+        let scale = 10_u128.checked_pow(u32::try_from(self.exponent).ok()?)?;
+        u32::try_from(self.digits.checked_mul(scale)?).ok()
+    }
+
+    /// The digits, without sign, as an integer without trailing zeros.
+    pub(crate) const fn digits(&self) -> u128 {
+        self.digits
+    }
+
+    /// The power of ten that the digits are multiplied by.
+    pub(crate) const fn exponent(&self) -> i16 {
+        self.exponent
+    }
+
+    fn compare_size(&self, other: &Self) -> Ordering {
+        if self.digits == 0 || other.digits == 0 {
+            return self.digits.cmp(&other.digits);
+        }
+        let (mine, theirs) = (digit_count(self.digits), digit_count(other.digits));
+        let top = |exponent: i16, count: u32| i64::from(exponent) + i64::from(count);
+        top(self.exponent, mine)
+            .cmp(&top(other.exponent, theirs))
+            .then_with(|| {
+                // Same magnitude: written with equally many digits they compare as integers, which 39 digits have room for.
+                let widest = mine.max(theirs);
+                let left = self.digits.saturating_mul(power_of_ten(widest - mine));
+                let right = other.digits.saturating_mul(power_of_ten(widest - theirs));
+                left.cmp(&right)
+            })
+    }
+}
+
+impl From<u64> for Decimal {
+    fn from(value: u64) -> Self {
+        normalised(u128::from(value), 0, false)
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.negative, other.negative) {
+            (false, true) => Ordering::Greater,
+            (true, false) => Ordering::Less,
+            (false, false) => self.compare_size(other),
+            (true, true) => other.compare_size(self),
+        }
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for Decimal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, out)
+    }
+}
+
+/// One spelling for each value: plain where that stays short, with an exponent otherwise.
+impl fmt::Display for Decimal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.negative { "-" } else { "" };
+        let exponent = i32::from(self.exponent);
+        let count = i32::try_from(digit_count(self.digits)).unwrap_or(i32::MAX);
+        if exponent >= 0 && exponent + count <= 40 {
+            let zeros = usize::try_from(exponent).unwrap_or(0);
+            write!(out, "{sign}{}{:0<zeros$}", self.digits, "")
+        } else if exponent < 0 && exponent >= -40 {
+            let places = exponent.unsigned_abs();
+            let scale = power_of_ten(places);
+            if scale == u128::MAX {
+                return write!(
+                    out,
+                    "{sign}0.{:0>width$}",
+                    self.digits,
+                    width = places as usize
+                );
+            }
+            write!(
+                out,
+                "{sign}{}.{:0>width$}",
+                self.digits / scale,
+                self.digits % scale,
+                width = places as usize
+            )
+        } else {
+            write!(out, "{sign}{}e{exponent}", self.digits)
+        }
+    }
+}
+
+fn read(text: &[u8]) -> Result<Decimal, NotExact> {
+    let (negative, rest) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let whole = leading_digits(rest)?;
+    if whole.len() > 1 && whole.first() == Some(&b'0') {
+        return Err(NotExact::NotANumber);
+    }
+    let mut rest = rest.get(whole.len()..).unwrap_or_default();
+    let mut fraction: &[u8] = &[];
+    if let [b'.', after @ ..] = rest {
+        fraction = leading_digits(after)?;
+        rest = after.get(fraction.len()..).unwrap_or_default();
+    }
+    let written_exponent = match rest {
+        [] => 0,
+        [b'e' | b'E', after @ ..] => read_exponent(after)?,
+        _ => return Err(NotExact::NotANumber),
+    };
+    assemble(negative, whole, fraction, written_exponent)
+}
+
+fn leading_digits(text: &[u8]) -> Result<&[u8], NotExact> {
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match text.get(..count) {
+        Some(digits) if count > 0 => Ok(digits),
+        _ => Err(NotExact::NotANumber),
+    }
+}
+
+/// An exponent as written; one that is far out of range saturates, for its value decides only together with the digits.
+fn read_exponent(text: &[u8]) -> Result<i64, NotExact> {
+    let (negative, rest) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if leading_digits(rest)?.len() != rest.len() {
+        return Err(NotExact::NotANumber);
+    }
+    let size = rest.iter().fold(0_i64, |sum, byte| {
+        sum.saturating_mul(10)
+            .saturating_add(i64::from(byte - b'0'))
+            .min(i64::MAX / 4)
+    });
+    Ok(if negative { -size } else { size })
+}
+
+fn assemble(
+    negative: bool,
+    whole: &[u8],
+    fraction: &[u8],
+    exponent: i64,
+) -> Result<Decimal, NotExact> {
+    let mut digits = 0_u128;
+    let mut significant = 0_u32;
+    let mut pending_zeros = 0_u32;
+    let mut trailing = 0_i64;
+    for byte in whole.iter().chain(fraction) {
+        if *byte == b'0' {
+            trailing += 1;
+            pending_zeros = pending_zeros.saturating_add(u32::from(digits != 0));
+            continue;
+        }
+        significant = significant.saturating_add(pending_zeros).saturating_add(1);
+        if significant > MAX_DIGITS {
+            return Err(NotExact::TooManyDigits);
+        }
+        digits = digits * power_of_ten(pending_zeros + 1) + u128::from(byte - b'0');
+        (pending_zeros, trailing) = (0, 0);
+    }
+    if digits == 0 {
+        return Ok(Decimal::ZERO);
+    }
+    let places = i64::try_from(fraction.len()).unwrap_or(i64::MAX / 4);
+    let last = exponent - places + trailing;
+    let first = last + i64::from(digit_count(digits)) - 1;
+    if first.abs() > i64::from(MAX_EXPONENT) {
+        return Err(NotExact::ExponentTooFar);
+    }
+    let exponent = i16::try_from(last).map_err(|_| NotExact::ExponentTooFar)?;
+    Ok(Decimal {
+        digits,
+        exponent,
+        negative,
+    })
+}
+
+fn normalised(mut digits: u128, mut exponent: i16, negative: bool) -> Decimal {
+    if digits == 0 {
+        return Decimal::ZERO;
+    }
+    while digits.is_multiple_of(10) {
+        digits /= 10;
+        exponent += 1;
+    }
+    Decimal {
+        digits,
+        exponent,
+        negative,
+    }
+}
+
+pub(crate) fn digit_count(digits: u128) -> u32 {
+    digits.checked_ilog10().map_or(1, |log| log + 1)
+}
+
+/// Ten to the power of `exponent`, or the largest number there is if that has no room.
+pub(crate) fn power_of_ten(exponent: u32) -> u128 {
+    10_u128.saturating_pow(exponent)
+}
