@@ -3,7 +3,12 @@
 //! Times are RFC 3339 in UTC, digests are lower-case hexadecimal, and a list comes in an object
 //! with one member, so that more can be said beside it later. Responses leave out what is absent.
 
+mod convert;
+mod export;
+
 use serde::{Deserialize, Serialize};
+
+pub use convert::{hex, read_time, time_text};
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -284,6 +289,9 @@ pub struct Entry {
     /// The tool's name, or the URI or prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
+    /// The tool's category, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
     /// The policy's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -298,9 +306,16 @@ pub struct Entry {
     /// What the agent was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What came of a call that was let through: `answered`, `failed` … Absent while it runs.
+    /// The approval that was spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
+    /// What came of a call that was let through: `answered`, `failed`, `timed_out`, `not_sent` or
+    /// `unknown`. Absent while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<String>,
+    /// When that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<String>,
     /// The status that the upstream answered with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,
@@ -325,6 +340,11 @@ pub struct Entry {
     /// The trace that the call belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
+    /// The hash of the opened record.
+    pub hash: String,
+    /// The hash of the settled record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_hash: Option<String>,
 }
 
 /// `GET /api/v1/audit`.
@@ -385,13 +405,18 @@ pub enum ExportFormat {
 pub struct Verification {
     /// Whether the chain is whole.
     pub intact: bool,
-    /// How many records were read.
-    pub records: u64,
-    /// The hash of the last good record: the anchor to keep elsewhere.
-    pub head: String,
-    /// The first record that is wrong.
+    /// How many records there are, if all are good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// The hash of the last record, if all are good: the anchor to keep elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// The number of the first record that is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_bad: Option<u64>,
+    /// The entry that it belongs to, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
     /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub what: Option<String>,

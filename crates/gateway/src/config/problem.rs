@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use policy::{Problem, Severity};
+use policy::Problem;
 
 /// A text that problems can point into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,6 @@ impl FileProblem {
     /// Whether this keeps the file from being used.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        self.problem.severity == Severity::Error
+        self.problem.is_error()
     }
 }
