@@ -5,12 +5,21 @@
 //! were; rewriting replaces one id and nothing else.
 
 pub mod answer;
+mod fault;
+mod fold;
 mod id;
+mod keys;
 pub mod list;
 mod message;
+mod method;
+mod read;
 mod rejected;
 mod revision;
+mod scan;
 mod text;
+
+use fault::{Fault, What};
+use scan::Scanner;
 
 pub use id::{Id, IdKey};
 pub use message::{Kind, Message, Notification, Outcome, Params, Reference, Request, Response};
@@ -47,8 +56,8 @@ impl Default for Bounds {
 /// # Errors
 /// When any part of it cannot be read safely.
 pub fn read_request<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Message<'a>, Rejected> {
-    let _ = (bytes, bounds);
-    todo!()
+    let text = decode(bytes, bounds).map_err(|fault| fault.by_agent(""))?;
+    read_single(Scanner::strict(text, bounds.depth), text)
 }
 
 /// Reads a batch, or one message, from an agent that speaks a revision with batches.
@@ -60,8 +69,40 @@ pub fn read_batch<'a>(
     bounds: &Bounds,
     max_elements: usize,
 ) -> Result<Vec<Message<'a>>, Rejected> {
-    let _ = (bytes, bounds, max_elements);
-    todo!()
+    let text = decode(bytes, bounds).map_err(|fault| fault.by_agent(""))?;
+    let mut scanner = Scanner::strict(text, bounds.depth);
+    scanner.white_space();
+    if scanner.peek() != Some(b'[') {
+        return read_single(scanner, text).map(|message| vec![message]);
+    }
+    let mut messages = Vec::new();
+    let mut refused = None;
+    let read = scanner.elements(|scanner| {
+        let at = scanner.at();
+        if messages.len() >= max_elements {
+            return Err(Fault { what: What::BatchTooLong(max_elements), at });
+        }
+        if scanner.peek() == Some(b'[') {
+            return Err(Fault { what: What::NotAnObject, at });
+        }
+        let message = read::message(scanner, text).map_err(|rejected| {
+            refused = Some(Rejected { id: None, ..rejected });
+            Fault { what: What::Batch, at }
+        })?;
+        if message.method() == Some("initialize") {
+            return Err(Fault { what: What::InitializeInBatch, at });
+        }
+        messages.push(message);
+        Ok(())
+    });
+    if let Some(rejected) = refused {
+        return Err(rejected);
+    }
+    read.and_then(|()| scanner.end()).map_err(|fault| fault.by_agent(text))?;
+    if messages.is_empty() {
+        return Err(Fault { what: What::EmptyBatch, at: 0 }.by_agent(text));
+    }
+    Ok(messages)
 }
 
 /// Reads one message from an upstream: its envelope strictly; duplicates inside `result`, `error` and `params` are its own business.
@@ -69,13 +110,35 @@ pub fn read_batch<'a>(
 /// # Errors
 /// When it is not JSON, is too large or too deep, or its envelope is none.
 pub fn read_reply<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Message<'a>, Rejected> {
-    let _ = (bytes, bounds);
-    todo!()
+    let text = decode(bytes, bounds).map_err(|fault| fault.by_upstream(""))?;
+    read_single(Scanner::lenient(text, bounds.depth), text)
 }
 
 /// The raw value of a member of a well-formed object; of duplicates the last. `None` when there is none, or it is no object.
 #[must_use]
 pub fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    let _ = (object, key);
-    todo!()
+    let mut scanner = Scanner::lenient(object, Bounds::DEEPEST);
+    scanner.white_space();
+    read::member(&mut scanner, key).ok().flatten().map(|value| value.raw)
+}
+
+/// The text of a message that is not too large.
+fn decode<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<&'a str, Fault> {
+    if bytes.len() > bounds.bytes {
+        return Err(Fault { what: What::TooLarge(bounds.bytes), at: bytes.len() });
+    }
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        return Err(Fault { what: What::ByteOrderMark, at: 0 });
+    }
+    std::str::from_utf8(bytes).map_err(|error| Fault { what: What::NotUtf8, at: error.valid_up_to() })
+}
+
+fn read_single<'a>(mut scanner: Scanner<'a>, text: &'a str) -> Result<Message<'a>, Rejected> {
+    scanner.white_space();
+    let message = read::message(&mut scanner, text)?;
+    scanner.end().map_err(|fault| {
+        let refused = if scanner.is_strict() { fault.by_agent(text) } else { fault.by_upstream(text) };
+        Rejected { method: message.method().map(str::to_owned), ..refused }
+    })?;
+    Ok(message)
 }

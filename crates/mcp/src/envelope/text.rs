@@ -45,6 +45,34 @@ pub fn without_line_breaks(json: &str) -> Cow<'_, str> {
     Cow::Owned(json.split(['\n', '\r']).collect())
 }
 
+/// How many bytes at the start are plain inside a string: no quote, no backslash, no control character.
+///
+/// Looks at eight bytes at a time; the lowest flag of a word is exact, which is the one that counts.
+#[inline]
+pub(super) fn plain_length(bytes: &[u8]) -> usize {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut length = 0;
+    for word in words {
+        let flags = special(u64::from_le_bytes(*word));
+        if flags != 0 {
+            return length + (flags.trailing_zeros() / 8) as usize;
+        }
+        length += 8;
+    }
+    length + rest.iter().take_while(|&&byte| byte >= b' ' && byte != b'"' && byte != b'\\').count()
+}
+
+/// Sets the high bit of every byte that is special in a string, and perhaps of bytes above one.
+#[inline]
+fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let below = |bound: u64, word: u64| word.wrapping_sub(ONES * bound) & !word;
+    let quote = below(1, word ^ (ONES * 0x22));
+    let backslash = below(1, word ^ (ONES * 0x5C));
+    (below(0x20, word) | quote | backslash) & HIGH
+}
+
 /// Resolves the escapes of what stands between the quotes of a well-formed string.
 pub(super) fn unescape(inner: &str) -> Cow<'_, str> {
     if memchr(b'\\', inner.as_bytes()).is_none() {

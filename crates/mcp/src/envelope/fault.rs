@@ -1,0 +1,242 @@
+//! What can be wrong with a message, and how that is said.
+
+use super::{Rejected, text};
+
+/// The longest piece of a message that is repeated in a complaint, in characters.
+const LONGEST_QUOTE: usize = 64;
+
+/// Something wrong, and the byte where it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) what: What,
+    pub(super) at: usize,
+}
+
+/// What is wrong. The names in it are the protocol's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    TooLarge(usize),
+    NotUtf8,
+    ByteOrderMark,
+    Empty,
+    Expected(&'static str),
+    UnfinishedString,
+    ControlCharacter,
+    Escape,
+    Surrogate,
+    Number,
+    Trailing,
+    TooDeep(usize),
+    Duplicate,
+    Lookalike(&'static str),
+    Batch,
+    EmptyBatch,
+    BatchTooLong(usize),
+    InitializeInBatch,
+    NotAnObject,
+    Version,
+    Id,
+    MissingId,
+    NotificationWithId,
+    NothingToDo,
+    MethodAndOutcome,
+    ResultAndError,
+    ParamsInResponse,
+    MethodNotString,
+    MethodCase(&'static str),
+    ParamsNotObject,
+    MissingParams,
+    Missing(&'static str),
+    NotString(&'static str),
+    NotAnObjectIn(&'static str),
+    RequestId,
+    ReferenceType,
+    MissingList(&'static str),
+    NotAList(&'static str),
+    ElementNotObject(&'static str),
+    ElementWithout(&'static str),
+    ElementKeyNotString(&'static str),
+}
+
+impl What {
+    /// JSON-RPC code and HTTP status towards an agent.
+    fn codes(self) -> (i64, u16) {
+        match self {
+            Self::TooLarge(_) => (-32700, 413),
+            Self::NotUtf8
+            | Self::ByteOrderMark
+            | Self::Empty
+            | Self::Expected(_)
+            | Self::UnfinishedString
+            | Self::ControlCharacter
+            | Self::Escape
+            | Self::Surrogate
+            | Self::Number
+            | Self::Trailing
+            | Self::TooDeep(_) => (-32700, 400),
+            Self::ParamsNotObject
+            | Self::MissingParams
+            | Self::Missing(_)
+            | Self::NotString(_)
+            | Self::NotAnObjectIn(_)
+            | Self::RequestId
+            | Self::ReferenceType => (-32602, 400),
+            Self::Duplicate
+            | Self::Lookalike(_)
+            | Self::Batch
+            | Self::EmptyBatch
+            | Self::BatchTooLong(_)
+            | Self::InitializeInBatch
+            | Self::NotAnObject
+            | Self::Version
+            | Self::Id
+            | Self::MissingId
+            | Self::NotificationWithId
+            | Self::NothingToDo
+            | Self::MethodAndOutcome
+            | Self::ResultAndError
+            | Self::ParamsInResponse
+            | Self::MethodNotString
+            | Self::MethodCase(_)
+            | Self::MissingList(_)
+            | Self::NotAList(_)
+            | Self::ElementNotObject(_)
+            | Self::ElementWithout(_)
+            | Self::ElementKeyNotString(_) => (-32600, 400),
+        }
+    }
+}
+
+impl Fault {
+    /// The refusal of an agent's message.
+    pub(super) fn by_agent(self, source: &str) -> Rejected {
+        let (code, status) = self.what.codes();
+        Rejected { code, status, id: None, message: self.describe(source), method: None, name: None }
+    }
+
+    /// The refusal of an upstream's message.
+    pub(super) fn by_upstream(self, source: &str) -> Rejected {
+        let message = format!("the server's answer cannot be read: {}", self.describe(source));
+        Rejected { code: -32603, status: 502, id: None, message, method: None, name: None }
+    }
+
+    fn describe(self, source: &str) -> String {
+        let at = self.at;
+        match self.what {
+            What::TooLarge(bound) => {
+                format!("the message has {at} bytes, more than the {bound} that are read; send less at once")
+            }
+            What::NotUtf8 => format!("byte {at} is not UTF-8; send the message as UTF-8"),
+            What::ByteOrderMark => "the message starts with a byte order mark; send it without".to_owned(),
+            What::Empty => "the message is empty; send one JSON-RPC object".to_owned(),
+            What::Expected(expected) => {
+                format!("expected {expected} at byte {at}, found {}; send exact JSON", found(source, at))
+            }
+            What::UnfinishedString => format!("the string that starts at byte {at} has no end; close it with `\"`"),
+            What::ControlCharacter => {
+                format!("bare control character in a string at byte {at}; escape it as `\\u` and four digits")
+            }
+            What::Escape => format!("unknown escape in a string at byte {at}; write a backslash as `\\\\`"),
+            What::Surrogate => format!("unpaired surrogate escape at byte {at}; send both halves or neither"),
+            What::Number => format!("`{}` at byte {at} is not a JSON number; write it as JSON does", word(source, at)),
+            What::Trailing => {
+                format!("there is something after the message, at byte {at}; send one message at a time")
+            }
+            What::TooDeep(bound) => {
+                format!("objects and arrays nest deeper than {bound} at byte {at}; send a flatter message")
+            }
+            What::Duplicate => format!("duplicate key {} at byte {at}; send each key once", key(source, at)),
+            What::Lookalike(real) => {
+                format!("key {} at byte {at} differs from `{real}` only in case; write `{real}`", key(source, at))
+            }
+            envelope => envelope.describe_envelope(source, at),
+        }
+    }
+}
+
+impl What {
+    /// The faults of well-formed JSON that is not a proper message.
+    fn describe_envelope(self, source: &str, at: usize) -> String {
+        match self {
+            Self::Batch => "this protocol revision has no batches; send each message by itself".to_owned(),
+            Self::EmptyBatch => "the batch is empty; send at least one message".to_owned(),
+            Self::BatchTooLong(bound) => format!("the batch has more than {bound} messages; send fewer at once"),
+            Self::InitializeInBatch => "`initialize` stands in a batch; send it by itself, first".to_owned(),
+            Self::NotAnObject => {
+                format!("a message is an object, found {} at byte {at}; send one JSON-RPC object", found(source, at))
+            }
+            Self::Version => "`jsonrpc` must be the string \"2.0\"; send it with every message".to_owned(),
+            Self::Id => "`id` must be a string or an integer, written with digits alone; send one of these".to_owned(),
+            Self::MissingId => "this method is a request; send it with an `id`".to_owned(),
+            Self::NotificationWithId => "a notification has no `id`; leave it out".to_owned(),
+            Self::NothingToDo => {
+                "there is neither a `method` nor a `result` nor an `error`; send one of them".to_owned()
+            }
+            Self::MethodAndOutcome => {
+                "`method` stands beside a `result` or an `error`; send a request or a response, not both".to_owned()
+            }
+            Self::ResultAndError => "`result` stands beside `error`; send one of them".to_owned(),
+            Self::ParamsInResponse => "a response has no `params`; leave them out".to_owned(),
+            Self::MethodNotString => "`method` must be a string; send the method's name".to_owned(),
+            Self::MethodCase(real) => {
+                format!("the method differs from `{real}` only in case; write `{real}`")
+            }
+            Self::ParamsNotObject => "`params` must be an object; send an object or leave them out".to_owned(),
+            Self::MissingParams => "this method needs `params`; send them as an object".to_owned(),
+            Self::Missing(member) => format!("`params` have no `{member}`; add it"),
+            Self::NotString(member) => format!("`{member}` in `params` must be a string; send a string"),
+            Self::NotAnObjectIn(member) => {
+                format!("`{member}` in `params` must be an object; send an object or leave it out")
+            }
+            Self::RequestId => "`requestId` must be a string or an integer; send the id of the request".to_owned(),
+            Self::ReferenceType => {
+                "`type` in `ref` must be \"ref/prompt\" or \"ref/resource\"; send one of these".to_owned()
+            }
+            Self::MissingList(member) => format!("the result has no `{member}`; it must be an array"),
+            Self::NotAList(member) => format!("`{member}` is not an array; it must be one"),
+            Self::ElementNotObject(member) => {
+                format!("an element of `{member}` at byte {at} is not an object; it must be one")
+            }
+            Self::ElementWithout(wanted) => format!("the element at byte {at} has no `{wanted}`; add it"),
+            Self::ElementKeyNotString(wanted) => {
+                format!("`{wanted}` of the element at byte {at} is not a string; it must be one")
+            }
+            _ => "the message cannot be read".to_owned(),
+        }
+    }
+}
+
+/// What stands at a place, for a complaint.
+fn found(source: &str, at: usize) -> String {
+    match source.get(at..).and_then(|rest| rest.chars().next()) {
+        Some(character) => format!("`{}`", character.escape_debug()),
+        None => "the end".to_owned(),
+    }
+}
+
+/// The key whose opening quote stands at a place.
+fn key(source: &str, at: usize) -> String {
+    let inner = source.get(at + 1..).unwrap_or_default();
+    let mut escaped = false;
+    let end = inner.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    let inner = end.and_then(|end| inner.get(..end)).unwrap_or_default();
+    format!("`{}`", shortened(&text::unescape(inner)))
+}
+
+fn word(source: &str, at: usize) -> String {
+    let rest = source.get(at..).unwrap_or_default();
+    let end = rest.find([',', '}', ']', ' ', '\n', '\r', '\t', '"', ':']).unwrap_or(rest.len());
+    shortened(rest.get(..end).unwrap_or_default())
+}
+
+fn shortened(text: &str) -> String {
+    let mut quoted: String = text.chars().take(LONGEST_QUOTE).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST_QUOTE).is_some() {
+        quoted.push('…');
+    }
+    quoted
+}
