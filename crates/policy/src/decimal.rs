@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// How many significant digits a [`Decimal`] holds at most.
-pub const MAX_DIGITS: u32 = 34;
+pub(crate) const MAX_DIGITS: u32 = 34;
 /// How far from zero the exponent of a [`Decimal`] may be, written with one digit before the point.
-pub const MAX_EXPONENT: i32 = 400;
+pub(crate) const MAX_EXPONENT: i32 = 400;
 
 /// An exact decimal number: up to 34 significant digits, and an exponent within ±400.
 ///

@@ -7,6 +7,7 @@ mod json;
 mod pointer;
 mod yaml;
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 pub use pointer::Pointer;
@@ -150,6 +151,10 @@ impl Node {
             .map(|entry| &entry.value)
     }
 
+    fn has_children(&self) -> bool {
+        matches!(self.kind, NodeKind::List(_) | NodeKind::Map(_))
+    }
+
     /// What the value is, with its article: "a list".
     #[must_use]
     pub const fn kind_name(&self) -> &'static str {
@@ -194,5 +199,66 @@ pub fn parse(text: &str, format: Format) -> Result<Document, Vec<Problem>> {
 
 /// Reports every key that an object has twice, once for each place in the text.
 pub(crate) fn duplicates(root: &Node, at: &Pointer, lines: &Lines<'_>) -> Vec<Problem> {
-    todo!("{root:?} {at:?} {lines:?}")
+    let mut search = Duplicates {
+        lines,
+        reported: HashSet::new(),
+        problems: Vec::new(),
+    };
+    search.visit(root, at);
+    search.problems
+}
+
+struct Duplicates<'a> {
+    lines: &'a Lines<'a>,
+    reported: HashSet<usize>,
+    problems: Vec<Problem>,
+}
+
+impl Duplicates<'_> {
+    fn visit(&mut self, node: &Node, at: &Pointer) {
+        match &node.kind {
+            NodeKind::List(members) => {
+                for (index, member) in members
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, member)| member.has_children())
+                {
+                    self.visit(member, &at.index(index));
+                }
+            }
+            NodeKind::Map(entries) => self.visit_entries(entries, at),
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) | NodeKind::String(_) => {}
+        }
+    }
+
+    fn visit_entries(&mut self, entries: &[Entry], at: &Pointer) {
+        let mut seen = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            if let Some(first) = seen.get(entry.key.as_str()).copied() {
+                if self.reported.insert(entry.key_span.start) {
+                    self.report(entry, first, at);
+                }
+            } else {
+                seen.insert(entry.key.as_str(), entry.key_span.start);
+            }
+            if entry.value.has_children() {
+                self.visit(&entry.value, &at.key(&entry.key));
+            }
+        }
+    }
+
+    fn report(&mut self, entry: &Entry, first: usize, at: &Pointer) {
+        let (line, _) = self.lines.place(first);
+        let message = format!(
+            "duplicate key `{}`: it is already on line {line}",
+            entry.key
+        );
+        let help = "keep one of the two; readers differ in which one they would take".to_owned();
+        let pointer = at.key(&entry.key).as_str().to_owned();
+        let span = entry.key_span.clone();
+        self.problems.push(
+            self.lines
+                .problem(Severity::Error, pointer, span, message, help),
+        );
+    }
 }

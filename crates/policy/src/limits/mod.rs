@@ -4,6 +4,8 @@
 //! can touch them.
 
 mod meter;
+mod sliding;
+mod sum;
 mod window;
 
 use std::time::Duration;
