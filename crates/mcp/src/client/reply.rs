@@ -3,7 +3,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::UpstreamError;
-use crate::envelope::{Bounds, IdKey, Kind, Message, Outcome, read_reply};
+use crate::envelope::{Bounds, IdKey, Kind, Outcome, read_reply};
 
 /// The complete JSON-RPC response to a request: read once, kept as it came.
 #[derive(Debug, Clone)]
@@ -57,7 +57,10 @@ impl Reply {
     /// What stands before and after the id, so that another one can be put between without copying.
     #[must_use]
     pub fn around_id(&self) -> (Bytes, Bytes) {
-        (slice(&self.message, 0..self.id.start), slice(&self.message, self.id.end..self.message.len()))
+        (
+            slice(&self.message, 0..self.id.start),
+            slice(&self.message, self.id.end..self.message.len()),
+        )
     }
 
     /// The message with another id; everything else stays byte for byte.
@@ -74,10 +77,16 @@ impl Reply {
 
 /// Reads a message from an upstream; the error names what is wrong and, where known, which id it has.
 pub(super) fn read(bytes: &Bytes, limit: usize) -> Result<Inbound, (Option<IdKey>, UpstreamError)> {
-    let bounds = Bounds { bytes: limit, ..Bounds::REPLY };
+    let bounds = Bounds {
+        bytes: limit,
+        ..Bounds::REPLY
+    };
     let message = read_reply(bytes, &bounds).map_err(|rejected| {
         let id = rejected.id.as_deref().and_then(IdKey::from_raw);
-        (id, UpstreamError::Nonsense(format!("the upstream's answer cannot be read: {rejected}")))
+        (
+            id,
+            UpstreamError::Nonsense(format!("the upstream's answer cannot be read: {rejected}")),
+        )
     })?;
     let place = |part: &str| range_in(bytes, part);
     let whole = place(message.raw());
@@ -93,17 +102,31 @@ pub(super) fn read(bytes: &Bytes, limit: usize) -> Result<Inbound, (Option<IdKey
         Outcome::Result(raw) => (raw, ReplyKind::Result),
         Outcome::Error(raw) => (raw, ReplyKind::Error),
     };
+    let Some(id) = response.id else {
+        return Ok(Inbound::Reply(None, without_id(raw_outcome)));
+    };
     let reply = Reply {
-        id: id_range(&message, within),
+        id: within(id.raw()),
         outcome: within(raw_outcome),
         kind,
         message: slice(bytes, whole.clone()),
     };
-    Ok(Inbound::Reply(response.id.map(|id| id.key()), reply))
+    Ok(Inbound::Reply(Some(id.key()), reply))
 }
 
-fn id_range(message: &Message<'_>, within: impl Fn(&str) -> Range<usize>) -> Range<usize> {
-    message.id().map_or(0..0, |id| within(id.raw()))
+/// An error of a server that could not tell what it answers, with a place for the id that it lacks.
+fn without_id(raw_error: &str) -> Reply {
+    const BEFORE_ID: &str = r#"{"jsonrpc":"2.0","id":"#;
+    const ID: &str = "null";
+    const BEFORE_ERROR: &str = r#","error":"#;
+    let id_end = BEFORE_ID.len() + ID.len();
+    let error_start = id_end + BEFORE_ERROR.len();
+    Reply {
+        message: format!("{BEFORE_ID}{ID}{BEFORE_ERROR}{raw_error}}}").into(),
+        id: BEFORE_ID.len()..id_end,
+        outcome: error_start..error_start + raw_error.len(),
+        kind: ReplyKind::Error,
+    }
 }
 
 /// Where `part`, which was cut out of `whole`, stands in it.
