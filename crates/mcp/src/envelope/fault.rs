@@ -111,43 +111,88 @@ impl Fault {
     /// The refusal of an agent's message.
     pub(super) fn by_agent(self, source: &str) -> Rejected {
         let (code, status) = self.what.codes();
-        Rejected { code, status, id: None, message: self.describe(source), method: None, name: None }
+        Rejected {
+            code,
+            status,
+            id: None,
+            message: self.describe(source),
+            method: None,
+            name: None,
+        }
     }
 
     /// The refusal of an upstream's message.
     pub(super) fn by_upstream(self, source: &str) -> Rejected {
-        let message = format!("the server's answer cannot be read: {}", self.describe(source));
-        Rejected { code: -32603, status: 502, id: None, message, method: None, name: None }
+        let message = format!(
+            "the server's answer cannot be read: {}",
+            self.describe(source)
+        );
+        Rejected {
+            code: -32603,
+            status: 502,
+            id: None,
+            message,
+            method: None,
+            name: None,
+        }
     }
 
     fn describe(self, source: &str) -> String {
         let at = self.at;
         match self.what {
             What::TooLarge(bound) => {
-                format!("the message has {at} bytes, more than the {bound} that are read; send less at once")
+                format!(
+                    "the message has {at} bytes, more than the {bound} that are read; send less at once"
+                )
             }
             What::NotUtf8 => format!("byte {at} is not UTF-8; send the message as UTF-8"),
-            What::ByteOrderMark => "the message starts with a byte order mark; send it without".to_owned(),
+            What::ByteOrderMark => {
+                "the message starts with a byte order mark; send it without".to_owned()
+            }
             What::Empty => "the message is empty; send one JSON-RPC object".to_owned(),
             What::Expected(expected) => {
-                format!("expected {expected} at byte {at}, found {}; send exact JSON", found(source, at))
+                format!(
+                    "expected {expected} at byte {at}, found {}; send exact JSON",
+                    found(source, at)
+                )
             }
-            What::UnfinishedString => format!("the string that starts at byte {at} has no end; close it with `\"`"),
+            What::UnfinishedString => {
+                format!("the string that starts at byte {at} has no end; close it with `\"`")
+            }
             What::ControlCharacter => {
-                format!("bare control character in a string at byte {at}; escape it as `\\u` and four digits")
+                format!(
+                    "bare control character in a string at byte {at}; escape it as `\\u` and four digits"
+                )
             }
-            What::Escape => format!("unknown escape in a string at byte {at}; write a backslash as `\\\\`"),
-            What::Surrogate => format!("unpaired surrogate escape at byte {at}; send both halves or neither"),
-            What::Number => format!("`{}` at byte {at} is not a JSON number; write it as JSON does", word(source, at)),
+            What::Escape => {
+                format!("unknown escape in a string at byte {at}; write a backslash as `\\\\`")
+            }
+            What::Surrogate => {
+                format!("unpaired surrogate escape at byte {at}; send both halves or neither")
+            }
+            What::Number => format!(
+                "`{}` at byte {at} is not a JSON number; write it as JSON does",
+                word(source, at)
+            ),
             What::Trailing => {
-                format!("there is something after the message, at byte {at}; send one message at a time")
+                format!(
+                    "there is something after the message, at byte {at}; send one message at a time"
+                )
             }
             What::TooDeep(bound) => {
-                format!("objects and arrays nest deeper than {bound} at byte {at}; send a flatter message")
+                format!(
+                    "objects and arrays nest deeper than {bound} at byte {at}; send a flatter message"
+                )
             }
-            What::Duplicate => format!("duplicate key {} at byte {at}; send each key once", key(source, at)),
+            What::Duplicate => format!(
+                "duplicate key {} at byte {at}; send each key once",
+                key(source, at)
+            ),
             What::Lookalike(real) => {
-                format!("key {} at byte {at} differs from `{real}` only in case; write `{real}`", key(source, at))
+                format!(
+                    "key {} at byte {at} differs from `{real}` only in case; write `{real}`",
+                    key(source, at)
+                )
             }
             envelope => envelope.describe_envelope(source, at),
         }
@@ -209,6 +254,7 @@ impl What {
 /// What stands at a place, for a complaint.
 fn found(source: &str, at: usize) -> String {
     match source.get(at..).and_then(|rest| rest.chars().next()) {
+        Some(quote @ ('\'' | '"')) => format!("`{quote}`"),
         Some(character) => format!("`{}`", character.escape_debug()),
         None => "the end".to_owned(),
     }
@@ -229,12 +275,18 @@ fn key(source: &str, at: usize) -> String {
 
 fn word(source: &str, at: usize) -> String {
     let rest = source.get(at..).unwrap_or_default();
-    let end = rest.find([',', '}', ']', ' ', '\n', '\r', '\t', '"', ':']).unwrap_or(rest.len());
+    let end = rest
+        .find([',', '}', ']', ' ', '\n', '\r', '\t', '"', ':'])
+        .unwrap_or(rest.len());
     shortened(rest.get(..end).unwrap_or_default())
 }
 
 fn shortened(text: &str) -> String {
-    let mut quoted: String = text.chars().take(LONGEST_QUOTE).flat_map(char::escape_debug).collect();
+    let mut quoted: String = text
+        .chars()
+        .take(LONGEST_QUOTE)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().nth(LONGEST_QUOTE).is_some() {
         quoted.push('…');
     }

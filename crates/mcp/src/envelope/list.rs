@@ -34,7 +34,11 @@ pub fn filter<'a>(
     mut keep: impl FnMut(&str) -> bool,
 ) -> Result<Cow<'a, str>, Rejected> {
     let list = List::read(result_raw, member, key)?;
-    let kept: Vec<bool> = list.elements.iter().map(|element| keep(&element.name)).collect();
+    let kept: Vec<bool> = list
+        .elements
+        .iter()
+        .map(|element| keep(&element.name))
+        .collect();
     if kept.iter().all(|kept| *kept) {
         return Ok(Cow::Borrowed(result_raw));
     }
@@ -67,7 +71,11 @@ pub fn names(
     key: &'static str,
 ) -> Result<(Vec<String>, Option<String>), Rejected> {
     let list = List::read(result_raw, member, key)?;
-    let names = list.elements.into_iter().map(|element| element.name.into_owned()).collect();
+    let names = list
+        .elements
+        .into_iter()
+        .map(|element| element.name.into_owned())
+        .collect();
     Ok((names, list.next_cursor))
 }
 
@@ -84,7 +92,10 @@ impl<'a> List<'a> {
     fn scan(scanner: &mut Scanner<'a>, member: &'static str, key: &'static str) -> Scan<Self> {
         scanner.white_space();
         if scanner.peek() != Some(b'{') {
-            return Err(Fault { what: What::MissingList(member), at: scanner.at() });
+            return Err(Fault {
+                what: What::MissingList(member),
+                at: scanner.at(),
+            });
         }
         let mut list = None;
         let mut next_cursor = None;
@@ -105,31 +116,58 @@ impl<'a> List<'a> {
             Ok(())
         })?;
         scanner.end()?;
-        let list = list.ok_or(Fault { what: What::MissingList(member), at: 0 })?;
-        Ok(Self { next_cursor, ..list })
+        let list = list.ok_or(Fault {
+            what: What::MissingList(member),
+            at: 0,
+        })?;
+        Ok(Self {
+            next_cursor,
+            ..list
+        })
     }
 
-    fn scan_elements(scanner: &mut Scanner<'a>, member: &'static str, key: &'static str) -> Scan<Self> {
+    fn scan_elements(
+        scanner: &mut Scanner<'a>,
+        member: &'static str,
+        key: &'static str,
+    ) -> Scan<Self> {
         if scanner.peek() != Some(b'[') {
-            return Err(Fault { what: What::NotAList(member), at: scanner.at() });
+            return Err(Fault {
+                what: What::NotAList(member),
+                at: scanner.at(),
+            });
         }
         let start = scanner.at() + 1;
         let mut elements = Vec::new();
         scanner.elements(|scanner| {
             let name = Element::name(scanner, member, key)?;
             scanner.white_space();
-            elements.push(Element { name, end: scanner.at() });
+            elements.push(Element {
+                name,
+                end: scanner.at(),
+            });
             Ok(())
         })?;
-        Ok(Self { inside: start..scanner.at() - 1, elements, next_cursor: None })
+        Ok(Self {
+            inside: start..scanner.at() - 1,
+            elements,
+            next_cursor: None,
+        })
     }
 }
 
 impl<'a> Element<'a> {
-    fn name(scanner: &mut Scanner<'a>, member: &'static str, key: &'static str) -> Scan<Cow<'a, str>> {
+    fn name(
+        scanner: &mut Scanner<'a>,
+        member: &'static str,
+        key: &'static str,
+    ) -> Scan<Cow<'a, str>> {
         let start = scanner.at();
         if scanner.peek() != Some(b'{') {
-            return Err(Fault { what: What::ElementNotObject(member), at: start });
+            return Err(Fault {
+                what: What::ElementNotObject(member),
+                at: start,
+            });
         }
         let mut name = None;
         scanner.members(true, |scanner, raw_key| {
@@ -144,10 +182,19 @@ impl<'a> Element<'a> {
             }
             Ok(())
         })?;
-        let name = name.ok_or(Fault { what: What::ElementWithout(key), at: start })?;
+        let name = name.ok_or(Fault {
+            what: What::ElementWithout(key),
+            at: start,
+        })?;
         if name.shape != Shape::String {
-            return Err(Fault { what: What::ElementKeyNotString(key), at: start });
+            return Err(Fault {
+                what: What::ElementKeyNotString(key),
+                at: start,
+            });
         }
-        text::string(name.raw).ok_or(Fault { what: What::ElementKeyNotString(key), at: start })
+        text::string(name.raw).ok_or(Fault {
+            what: What::ElementKeyNotString(key),
+            at: start,
+        })
     }
 }

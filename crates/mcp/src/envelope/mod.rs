@@ -38,9 +38,15 @@ pub struct Bounds {
 
 impl Bounds {
     /// What an agent may send: 4 MiB, 64 deep.
-    pub const REQUEST: Self = Self { bytes: 4 * 1024 * 1024, depth: 64 };
+    pub const REQUEST: Self = Self {
+        bytes: 4 * 1024 * 1024,
+        depth: 64,
+    };
     /// What an upstream may answer: 64 MiB, 512 deep.
-    pub const REPLY: Self = Self { bytes: 64 * 1024 * 1024, depth: Self::DEEPEST };
+    pub const REPLY: Self = Self {
+        bytes: 64 * 1024 * 1024,
+        depth: Self::DEEPEST,
+    };
     /// No depth beyond this is read, because reading nests as the message does.
     pub const DEEPEST: usize = 512;
 }
@@ -80,17 +86,32 @@ pub fn read_batch<'a>(
     let read = scanner.elements(|scanner| {
         let at = scanner.at();
         if messages.len() >= max_elements {
-            return Err(Fault { what: What::BatchTooLong(max_elements), at });
+            return Err(Fault {
+                what: What::BatchTooLong(max_elements),
+                at,
+            });
         }
         if scanner.peek() == Some(b'[') {
-            return Err(Fault { what: What::NotAnObject, at });
+            return Err(Fault {
+                what: What::NotAnObject,
+                at,
+            });
         }
         let message = read::message(scanner, text).map_err(|rejected| {
-            refused = Some(Rejected { id: None, ..rejected });
-            Fault { what: What::Batch, at }
+            refused = Some(Rejected {
+                id: None,
+                ..rejected
+            });
+            Fault {
+                what: What::Batch,
+                at,
+            }
         })?;
         if message.method() == Some("initialize") {
-            return Err(Fault { what: What::InitializeInBatch, at });
+            return Err(Fault {
+                what: What::InitializeInBatch,
+                at,
+            });
         }
         messages.push(message);
         Ok(())
@@ -98,9 +119,14 @@ pub fn read_batch<'a>(
     if let Some(rejected) = refused {
         return Err(rejected);
     }
-    read.and_then(|()| scanner.end()).map_err(|fault| fault.by_agent(text))?;
+    read.and_then(|()| scanner.end())
+        .map_err(|fault| fault.by_agent(text))?;
     if messages.is_empty() {
-        return Err(Fault { what: What::EmptyBatch, at: 0 }.by_agent(text));
+        return Err(Fault {
+            what: What::EmptyBatch,
+            at: 0,
+        }
+        .by_agent(text));
     }
     Ok(messages)
 }
@@ -119,26 +145,47 @@ pub fn read_reply<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Message<'a>, R
 pub fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     let mut scanner = Scanner::lenient(object, Bounds::DEEPEST);
     scanner.white_space();
-    read::member(&mut scanner, key).ok().flatten().map(|value| value.raw)
+    read::member(&mut scanner, key)
+        .ok()
+        .flatten()
+        .map(|value| value.raw)
 }
 
 /// The text of a message that is not too large.
 fn decode<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<&'a str, Fault> {
     if bytes.len() > bounds.bytes {
-        return Err(Fault { what: What::TooLarge(bounds.bytes), at: bytes.len() });
+        return Err(Fault {
+            what: What::TooLarge(bounds.bytes),
+            at: bytes.len(),
+        });
     }
     if bytes.starts_with(b"\xEF\xBB\xBF") {
-        return Err(Fault { what: What::ByteOrderMark, at: 0 });
+        return Err(Fault {
+            what: What::ByteOrderMark,
+            at: 0,
+        });
     }
-    std::str::from_utf8(bytes).map_err(|error| Fault { what: What::NotUtf8, at: error.valid_up_to() })
+    std::str::from_utf8(bytes).map_err(|error| Fault {
+        what: What::NotUtf8,
+        at: error.valid_up_to(),
+    })
 }
 
 fn read_single<'a>(mut scanner: Scanner<'a>, text: &'a str) -> Result<Message<'a>, Rejected> {
     scanner.white_space();
     let message = read::message(&mut scanner, text)?;
     scanner.end().map_err(|fault| {
-        let refused = if scanner.is_strict() { fault.by_agent(text) } else { fault.by_upstream(text) };
-        Rejected { method: message.method().map(str::to_owned), ..refused }
+        let refused = if scanner.is_strict() {
+            fault.by_agent(text)
+        } else {
+            fault.by_upstream(text)
+        };
+        let id = message.id().map(|id| id.raw().to_owned());
+        Rejected {
+            id,
+            method: message.method().map(str::to_owned),
+            ..refused
+        }
     })?;
     Ok(message)
 }

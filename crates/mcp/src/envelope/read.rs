@@ -6,7 +6,9 @@ use super::fault::{Fault, What};
 use super::fold::differs_only_in_case;
 use super::method::{self, Needs};
 use super::scan::{Scan, Scanner, Shape, Value};
-use super::{Id, Kind, Message, Notification, Outcome, Params, Reference, Rejected, Request, Response, text};
+use super::{
+    Id, Kind, Message, Notification, Outcome, Params, Reference, Rejected, Request, Response, text,
+};
 
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 const PARAMS: [&str; 4] = ["name", "uri", "arguments", "ref"];
@@ -64,7 +66,10 @@ impl<'a> Value<'a> {
 }
 
 /// Reads one message where the scanner stands.
-pub(super) fn message<'a>(scanner: &mut Scanner<'a>, source: &'a str) -> Result<Message<'a>, Rejected> {
+pub(super) fn message<'a>(
+    scanner: &mut Scanner<'a>,
+    source: &'a str,
+) -> Result<Message<'a>, Rejected> {
     let mut envelope = Envelope::default();
     let start = scanner.at();
     let judged = match envelope.collect(scanner) {
@@ -75,6 +80,11 @@ pub(super) fn message<'a>(scanner: &mut Scanner<'a>, source: &'a str) -> Result<
         },
     };
     judged.map_err(|fault| envelope.reject(fault, scanner.is_strict(), source))
+}
+
+/// Whether a value that was read ends there, and is not the beginning of something malformed.
+fn ends_value(next: Option<u8>) -> bool {
+    matches!(next, Some(b',' | b'}' | b' ' | b'\n' | b'\r' | b'\t'))
 }
 
 /// Remembers a key that equals one of `known` only when case is ignored.
@@ -90,17 +100,32 @@ impl<'a> Envelope<'a> {
         let at = scanner.at();
         match scanner.peek() {
             Some(b'{') => {}
-            Some(b'[') => return Err(Fault { what: What::Batch, at }),
-            Some(_) => return scanner.skip().and(Err(Fault { what: What::NotAnObject, at })),
-            None => return Err(Fault { what: What::Empty, at }),
+            Some(b'[') => {
+                return Err(Fault {
+                    what: What::Batch,
+                    at,
+                });
+            }
+            Some(_) => {
+                return scanner.skip().and(Err(Fault {
+                    what: What::NotAnObject,
+                    at,
+                }));
+            }
+            None => {
+                return Err(Fault {
+                    what: What::Empty,
+                    at,
+                });
+            }
         }
         scanner.members(true, |scanner, raw_key| {
             let key = text::unescape(raw_key);
             match &*key {
                 "jsonrpc" => self.version = Some(scanner.value()?),
                 "id" => {
-                    self.id = Some(scanner.value()?);
                     self.ids += 1;
+                    self.id = Some(scanner.value()?).filter(|_| ends_value(scanner.peek()));
                 }
                 "method" => self.method = Some(scanner.value()?),
                 "params" => self.params = Some(FoundParams::collect(scanner)?),
@@ -132,12 +157,22 @@ impl<'a> Envelope<'a> {
         };
         let id_at = self.id.map(|id| within(id.raw));
         let request_id_at = match &kind {
-            Kind::Notification(Notification { params: Some(Params { request_id: Some(id), .. }), .. }) => {
-                Some(within(id.raw()))
-            }
+            Kind::Notification(Notification {
+                params:
+                    Some(Params {
+                        request_id: Some(id),
+                        ..
+                    }),
+                ..
+            }) => Some(within(id.raw())),
             Kind::Request(_) | Kind::Notification(_) | Kind::Response(_) => None,
         };
-        Ok(Message { raw: scanner.since(start), kind, id_at, request_id_at })
+        Ok(Message {
+            raw: scanner.since(start),
+            kind,
+            id_at,
+            request_id_at,
+        })
     }
 
     fn call(&self, method: Value<'a>, strict: bool) -> Result<Kind<'a>, What> {
@@ -151,7 +186,11 @@ impl<'a> Envelope<'a> {
             Some(id) => Some(Id::from_raw(id.raw).ok_or(What::Id)?),
             None => None,
         };
-        let params = self.params.as_ref().map(|found| found.judge(&method, strict)).transpose()?;
+        let params = self
+            .params
+            .as_ref()
+            .map(|found| found.judge(&method, strict))
+            .transpose()?;
         if strict && params.is_none() && method::needs(&method) != Needs::Nothing {
             return Err(What::MissingParams);
         }
@@ -180,13 +219,24 @@ impl<'a> Envelope<'a> {
             None if unknown_is_fine => None,
             None => return Err(What::Id),
         };
-        Ok(Kind::Response(Response { id, outcome, is_error: self.is_error }))
+        Ok(Kind::Response(Response {
+            id,
+            outcome,
+            is_error: self.is_error,
+        }))
     }
 
     /// The refusal, with whatever is known about the message.
     fn reject(&self, fault: Fault, strict: bool, source: &str) -> Rejected {
-        let mut rejected = if strict { fault.by_agent(source) } else { fault.by_upstream(source) };
-        let id = self.id.filter(|_| self.ids == 1).and_then(|id| Id::from_raw(id.raw));
+        let mut rejected = if strict {
+            fault.by_agent(source)
+        } else {
+            fault.by_upstream(source)
+        };
+        let id = self
+            .id
+            .filter(|_| self.ids == 1)
+            .and_then(|id| Id::from_raw(id.raw));
         rejected.id = id.map(|id| id.raw().to_owned());
         rejected.method = self.method.and_then(Value::text).map(Cow::into_owned);
         let params = self.params.as_ref();
@@ -209,7 +259,10 @@ fn result<'a>(scanner: &mut Scanner<'a>, is_error: &mut bool) -> Scan<Value<'a>>
         }
         Ok(())
     })?;
-    Ok(Value { raw: scanner.since(start), shape: Shape::Object })
+    Ok(Value {
+        raw: scanner.since(start),
+        shape: Shape::Object,
+    })
 }
 
 impl<'a> FoundParams<'a> {
@@ -255,7 +308,11 @@ impl<'a> FoundParams<'a> {
             self.check(method)?;
         }
         let is_progress = method == "notifications/progress";
-        let token = if is_progress { self.progress_token } else { self.meta_progress_token };
+        let token = if is_progress {
+            self.progress_token
+        } else {
+            self.meta_progress_token
+        };
         Ok(Params {
             raw: self.raw,
             name: self.name.and_then(Value::text),
@@ -271,11 +328,16 @@ impl<'a> FoundParams<'a> {
     }
 
     fn check(&self, method: &str) -> Result<(), What> {
-        if self.arguments.is_some_and(|arguments| arguments.shape != Shape::Object) {
+        if self
+            .arguments
+            .is_some_and(|arguments| arguments.shape != Shape::Object)
+        {
             return Err(What::NotAnObjectIn("arguments"));
         }
         if method == "notifications/cancelled"
-            && self.request_id.is_some_and(|id| Id::from_raw(id.raw).is_none())
+            && self
+                .request_id
+                .is_some_and(|id| Id::from_raw(id.raw).is_none())
         {
             return Err(What::RequestId);
         }
@@ -289,7 +351,10 @@ impl<'a> FoundParams<'a> {
 }
 
 fn text_of<'a>(value: Option<Value<'a>>, member: &'static str) -> Result<Cow<'a, str>, What> {
-    value.ok_or(What::Missing(member))?.text().ok_or(What::NotString(member))
+    value
+        .ok_or(What::Missing(member))?
+        .text()
+        .ok_or(What::NotString(member))
 }
 
 impl<'a> FoundReference<'a> {

@@ -59,7 +59,11 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
         }
         length += 8;
     }
-    length + rest.iter().take_while(|&&byte| byte >= b' ' && byte != b'"' && byte != b'\\').count()
+    length
+        + rest
+            .iter()
+            .take_while(|&&byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+            .count()
 }
 
 /// Sets the high bit of every byte that is special in a string, and perhaps of bytes above one.

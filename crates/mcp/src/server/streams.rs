@@ -17,7 +17,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 256, bytes: 1024 * 1024, streams: 64 }
+        Self {
+            events: 256,
+            bytes: 1024 * 1024,
+            streams: 64,
+        }
     }
 }
 
@@ -44,7 +48,9 @@ pub enum StreamError {
         limit: usize,
     },
     /// There is no such stream, or no such event in it.
-    #[error("no stream of this session has the event `{event}`; start again without `Last-Event-ID`")]
+    #[error(
+        "no stream of this session has the event `{event}`; start again without `Last-Event-ID`"
+    )]
     Unknown {
         /// What was asked for.
         event: String,
