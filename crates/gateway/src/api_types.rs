@@ -342,6 +342,9 @@ pub struct Entry {
     pub trace_id: Option<String>,
     /// The hash of the opened record.
     pub hash: String,
+    /// The number of its second record in the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_seq: Option<u64>,
     /// The hash of the settled record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_hash: Option<String>,

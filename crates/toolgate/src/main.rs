@@ -1,2 +1,26 @@
-//! The `toolgate` command.
-fn main() {}
+//! The `toolgate` command: puts a gate between AI agents and their tools.
+//!
+//! One file per subcommand under `commands`. Data goes to standard output, words to standard
+//! error; [`exit`] says what the exit codes mean.
+
+mod api_client;
+mod commands;
+mod data_dir;
+mod diagnostics;
+mod exit;
+mod ledger_access;
+mod logging;
+mod output;
+mod reference;
+mod times;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::Toolgate;
+
+fn main() -> ExitCode {
+    let toolgate = Toolgate::parse();
+    exit::code(commands::execute(toolgate.command))
+}

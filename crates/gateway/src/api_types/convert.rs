@@ -153,6 +153,7 @@ impl From<&ledger::Entry> for Entry {
             request_id: entry.request_id.clone(),
             trace_id: entry.trace_id.clone(),
             hash: hex(&entry.opened_hash),
+            settled_seq: entry.settled_seq,
             settled_hash: entry.settled_hash.map(|hash| hex(&hash)),
         }
     }

@@ -5,7 +5,7 @@ use super::{Entry, ExportFormat};
 type Column = (&'static str, fn(&Entry) -> Option<String>);
 
 /// The columns of a CSV export, in order.
-const COLUMNS: [Column; 28] = [
+const COLUMNS: [Column; 29] = [
     ("seq", |entry| Some(entry.seq.to_string())),
     ("id", |entry| Some(entry.id.clone())),
     ("at", |entry| Some(entry.at.clone())),
@@ -33,6 +33,7 @@ const COLUMNS: [Column; 28] = [
     ("request_id", |entry| entry.request_id.clone()),
     ("trace_id", |entry| entry.trace_id.clone()),
     ("hash", |entry| Some(entry.hash.clone())),
+    ("settled_seq", |entry| entry.settled_seq.map(|seq| seq.to_string())),
     ("settled_hash", |entry| entry.settled_hash.clone()),
 ];
 

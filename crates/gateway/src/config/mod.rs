@@ -6,6 +6,7 @@
 
 mod amounts;
 mod grants;
+mod http_server;
 mod model;
 mod policies;
 mod problem;
@@ -17,6 +18,7 @@ mod substitute;
 mod suggest;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -209,4 +211,46 @@ fn unreadable(file: &Path, why: &str) -> FileProblem {
 fn directory_of(file: &Path) -> PathBuf {
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     absolute.parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// What the command line says in place of the file, also after the file was edited.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// In place of `listen`.
+    pub listen: Option<SocketAddr>,
+    /// In place of `data_dir`.
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Config {
+    /// The configuration with `overrides` in force.
+    #[must_use]
+    pub fn overridden(self, overrides: &Overrides) -> Self {
+        Self {
+            listen: overrides.listen.unwrap_or(self.listen),
+            data_dir: overrides.data_dir.clone().unwrap_or(self.data_dir),
+            ..self
+        }
+    }
+}
+
+/// Finds the data directory that a configuration names, whatever else is wrong with it.
+///
+/// # Errors
+///
+/// A sentence, if the file cannot be read, is not a configuration, or its `data_dir` cannot be
+/// filled in.
+pub fn data_dir_of(file: &Path, environment: Environment<'_>) -> Result<PathBuf, String> {
+    let name = file.display();
+    let text = read_bounded(file).map_err(|why| format!("could not read `{name}`: {why}"))?;
+    let document = document::parse(&text, Format::of_file_name(&file.to_string_lossy()))
+        .map_err(|_| format!("`{name}` cannot be read: `toolgate check {name}` says why"))?;
+    let base_dir = directory_of(file);
+    let Some(written) = document.root.get("data_dir").and_then(Node::as_str) else {
+        return Ok(base_dir.join(DEFAULT_DATA_DIR));
+    };
+    let no_files = &mut |path: &str| Err(format!("`data_dir` cannot be read from `{path}`"));
+    let filled = substitute::substitute(written, environment, no_files)
+        .map_err(|unfilled| unfilled.into_iter().map(|one| one.message).collect::<Vec<_>>().join("; "))?;
+    Ok(base_dir.join(filled))
 }

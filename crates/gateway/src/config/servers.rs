@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::uri::Scheme;
-use http::{HeaderName, HeaderValue, Uri};
-
-use super::model::{ChildServer, HttpServer, ServerConfig, ServerKind};
+use super::http_server;
+use super::model::{ChildServer, ServerConfig, ServerKind};
 use super::reader::{Fields, Place, Reader};
 use super::secret::Secret;
 use super::settings;
@@ -18,22 +16,6 @@ const SERVER_FIELDS: [&str; 8] =
     ["command", "args", "env", "cwd", "url", "headers", "builtin", "timeout"];
 const CHILD_FIELDS: [&str; 4] = ["command", "args", "env", "cwd"];
 const HTTP_FIELDS: [&str; 2] = ["url", "headers"];
-
-/// Headers that belong to the transport and cannot be configured.
-const TRANSPORT_HEADERS: [&str; 12] = [
-    "accept",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "last-event-id",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Reads all servers; those with problems are left out, the problems are in the reader.
 pub(super) fn read(
@@ -80,7 +62,7 @@ fn read_server(
         }
         (None, Some(url), None) => {
             refuse_fields(reader, &fields, &CHILD_FIELDS, "`command`");
-            ServerKind::Http(read_http(reader, &fields, &url)?)
+            ServerKind::Http(http_server::read(reader, &fields, &url)?)
         }
         (None, None, Some(builtin)) => {
             let message = "built-in servers are not part of this version of toolgate".to_owned();
@@ -173,78 +155,4 @@ fn read_env(reader: &mut Reader<'_>, place: &Place<'_>) -> Vec<(String, Secret)>
         variables.push((entry.key.clone(), Secret::new(value)));
     }
     variables
-}
-
-fn read_http(reader: &mut Reader<'_>, fields: &Fields<'_>, place: &Place<'_>) -> Option<HttpServer> {
-    let url = reader.filled(place, "`url`").and_then(|url| checked_url(reader, place, url));
-    let headers = fields.get("headers").map_or_else(Vec::new, |at| read_headers(reader, &at));
-    let url = url?;
-    if url.starts_with("http://") && !is_this_machine(&url) && !headers.is_empty() {
-        let message = "the headers of this server travel unencrypted".to_owned();
-        reader.warning(place, message, "use `https://` if they hold a credential");
-    }
-    Some(HttpServer { url, headers })
-}
-
-/// Checks a URL without ever showing what was filled into it.
-fn checked_url(reader: &mut Reader<'_>, place: &Place<'_>, url: String) -> Option<String> {
-    let help = "write it as `https://host/path` or `http://host:port/path`";
-    let parsed = match url.parse::<Uri>() {
-        Ok(parsed) => parsed,
-        Err(why) => {
-            reader.error(place, format!("`url` cannot be read: {why}"), help);
-            return None;
-        }
-    };
-    let known_scheme = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&parsed.scheme());
-    let host = parsed.host().unwrap_or_default();
-    if !known_scheme || host.is_empty() {
-        reader.error(place, "`url` is not an HTTP address".to_owned(), help);
-        return None;
-    }
-    if parsed.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        let help = "remove them, and send them as `headers: { Authorization: … }`";
-        reader.error(place, "`url` contains credentials".to_owned(), help);
-        return None;
-    }
-    Some(url)
-}
-
-fn is_this_machine(url: &str) -> bool {
-    let uri = url.parse::<Uri>().unwrap_or_default();
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn read_headers(reader: &mut Reader<'_>, place: &Place<'_>) -> Vec<(String, Secret)> {
-    let entries = reader.map(place, "`headers`").unwrap_or_default();
-    let mut headers: Vec<(String, Secret)> = Vec::new();
-    for entry in entries {
-        let at = place.entry(entry);
-        let value = reader.secret(&at, &format!("header `{}`", entry.key));
-        let Ok(name) = HeaderName::from_bytes(entry.key.as_bytes()) else {
-            let message = format!("`{}` is not a name for a header", entry.key);
-            reader.error(&at, message, "use letters, digits and `-`");
-            continue;
-        };
-        if TRANSPORT_HEADERS.contains(&name.as_str()) {
-            let message = format!("header `{}` is set by toolgate itself", entry.key);
-            reader.error(&at, message, "remove it");
-            continue;
-        }
-        if headers.iter().any(|(other, _)| other == name.as_str()) {
-            let message = format!("duplicate header `{}`: case does not matter in header names", entry.key);
-            reader.error(&at, message, "keep one of them");
-            continue;
-        }
-        let Some(value) = value else { continue };
-        if HeaderValue::from_str(&value).is_err() {
-            let message = format!("the value of header `{}` has characters that cannot be sent", entry.key);
-            reader.error(&at, message, "use visible ASCII characters and spaces, on one line");
-            continue;
-        }
-        headers.push((name.as_str().to_owned(), Secret::new(value)));
-    }
-    headers
 }
