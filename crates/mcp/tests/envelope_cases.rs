@@ -1,5 +1,11 @@
 //! The envelope reader against cases kept as data: those of the contract, and our own with what a refusal says.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use base64::Engine as _;
 use mcp::envelope::{
     Bounds, Message, Rejected, Revision, member, read_batch, read_request, string,

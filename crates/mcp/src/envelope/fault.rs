@@ -29,6 +29,14 @@ pub(super) enum What {
     TooDeep(usize),
     Duplicate,
     Lookalike(&'static str),
+    Envelope(Envelope),
+    Params(Params),
+    List(List),
+}
+
+/// JSON that is no message, or no batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Envelope {
     Batch,
     EmptyBatch,
     BatchTooLong(usize),
@@ -44,21 +52,48 @@ pub(super) enum What {
     ParamsInResponse,
     MethodNotString,
     MethodCase(&'static str),
-    ParamsNotObject,
-    MissingParams,
+}
+
+/// A message whose `params` are not what its method needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Params {
+    NotAnObject,
+    Absent,
     Missing(&'static str),
-    NotString(&'static str),
+    NotAString(&'static str),
     NotAnObjectIn(&'static str),
     RequestId,
     ReferenceType,
-    MissingList(&'static str),
-    NotAList(&'static str),
-    ElementNotObject(&'static str),
+}
+
+/// A result whose list cannot be filtered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum List {
+    Missing(&'static str),
+    NotAnArray(&'static str),
+    ElementNotAnObject(&'static str),
     ElementWithout(&'static str),
-    ElementKeyNotString(&'static str),
+    KeyNotAString(&'static str),
+}
+
+impl From<Envelope> for What {
+    fn from(what: Envelope) -> Self {
+        Self::Envelope(what)
+    }
+}
+
+impl From<Params> for What {
+    fn from(what: Params) -> Self {
+        Self::Params(what)
+    }
 }
 
 impl What {
+    /// The fault of what stands at a place.
+    pub(super) fn at(self, at: usize) -> Fault {
+        Fault { what: self, at }
+    }
+
     /// JSON-RPC code and HTTP status towards an agent.
     fn codes(self) -> (i64, u16) {
         match self {
@@ -74,35 +109,10 @@ impl What {
             | Self::Number
             | Self::Trailing
             | Self::TooDeep(_) => (-32700, 400),
-            Self::ParamsNotObject
-            | Self::MissingParams
-            | Self::Missing(_)
-            | Self::NotString(_)
-            | Self::NotAnObjectIn(_)
-            | Self::RequestId
-            | Self::ReferenceType => (-32602, 400),
-            Self::Duplicate
-            | Self::Lookalike(_)
-            | Self::Batch
-            | Self::EmptyBatch
-            | Self::BatchTooLong(_)
-            | Self::InitializeInBatch
-            | Self::NotAnObject
-            | Self::Version
-            | Self::Id
-            | Self::MissingId
-            | Self::NotificationWithId
-            | Self::NothingToDo
-            | Self::MethodAndOutcome
-            | Self::ResultAndError
-            | Self::ParamsInResponse
-            | Self::MethodNotString
-            | Self::MethodCase(_)
-            | Self::MissingList(_)
-            | Self::NotAList(_)
-            | Self::ElementNotObject(_)
-            | Self::ElementWithout(_)
-            | Self::ElementKeyNotString(_) => (-32600, 400),
+            Self::Params(_) => (-32602, 400),
+            Self::Duplicate | Self::Lookalike(_) | Self::Envelope(_) | Self::List(_) => {
+                (-32600, 400)
+            }
         }
     }
 }
@@ -194,59 +204,90 @@ impl Fault {
                     key(source, at)
                 )
             }
-            envelope => envelope.describe_envelope(source, at),
+            What::Envelope(what) => what.describe(source, at),
+            What::Params(what) => what.describe(),
+            What::List(what) => what.describe(at),
         }
     }
 }
 
-impl What {
-    /// The faults of well-formed JSON that is not a proper message.
-    fn describe_envelope(self, source: &str, at: usize) -> String {
-        match self {
-            Self::Batch => "this protocol revision has no batches; send each message by itself".to_owned(),
-            Self::EmptyBatch => "the batch is empty; send at least one message".to_owned(),
-            Self::BatchTooLong(bound) => format!("the batch has more than {bound} messages; send fewer at once"),
-            Self::InitializeInBatch => "`initialize` stands in a batch; send it by itself, first".to_owned(),
-            Self::NotAnObject => {
-                format!("a message is an object, found {} at byte {at}; send one JSON-RPC object", found(source, at))
+impl Envelope {
+    fn describe(self, source: &str, at: usize) -> String {
+        let said = match self {
+            Self::BatchTooLong(bound) => {
+                return format!("the batch has more than {bound} messages; send fewer at once");
             }
-            Self::Version => "`jsonrpc` must be the string \"2.0\"; send it with every message".to_owned(),
-            Self::Id => "`id` must be a string or an integer, written with digits alone; send one of these".to_owned(),
-            Self::MissingId => "this method is a request; send it with an `id`".to_owned(),
-            Self::NotificationWithId => "a notification has no `id`; leave it out".to_owned(),
+            Self::NotAnObject => {
+                let found = found(source, at);
+                return format!(
+                    "a message is an object, found {found} at byte {at}; send one JSON-RPC object"
+                );
+            }
+            Self::MethodCase(real) => {
+                return format!("the method differs from `{real}` only in case; write `{real}`");
+            }
+            Self::Batch => "this protocol revision has no batches; send each message by itself",
+            Self::EmptyBatch => "the batch is empty; send at least one message",
+            Self::InitializeInBatch => "`initialize` stands in a batch; send it by itself, first",
+            Self::Version => "`jsonrpc` must be the string \"2.0\"; send it with every message",
+            Self::Id => {
+                "`id` must be a string or an integer, written with digits alone; send one of these"
+            }
+            Self::MissingId => "this method is a request; send it with an `id`",
+            Self::NotificationWithId => "a notification has no `id`; leave it out",
             Self::NothingToDo => {
-                "there is neither a `method` nor a `result` nor an `error`; send one of them".to_owned()
+                "there is neither a `method` nor a `result` nor an `error`; send one of them"
             }
             Self::MethodAndOutcome => {
-                "`method` stands beside a `result` or an `error`; send a request or a response, not both".to_owned()
+                "`method` stands beside a `result` or an `error`; send a request or a response, not both"
             }
-            Self::ResultAndError => "`result` stands beside `error`; send one of them".to_owned(),
-            Self::ParamsInResponse => "a response has no `params`; leave them out".to_owned(),
-            Self::MethodNotString => "`method` must be a string; send the method's name".to_owned(),
-            Self::MethodCase(real) => {
-                format!("the method differs from `{real}` only in case; write `{real}`")
+            Self::ResultAndError => "`result` stands beside `error`; send one of them",
+            Self::ParamsInResponse => "a response has no `params`; leave them out",
+            Self::MethodNotString => "`method` must be a string; send the method's name",
+        };
+        said.to_owned()
+    }
+}
+
+impl Params {
+    fn describe(self) -> String {
+        match self {
+            Self::NotAnObject => {
+                "`params` must be an object; send an object or leave them out".to_owned()
             }
-            Self::ParamsNotObject => "`params` must be an object; send an object or leave them out".to_owned(),
-            Self::MissingParams => "this method needs `params`; send them as an object".to_owned(),
+            Self::Absent => "this method needs `params`; send them as an object".to_owned(),
             Self::Missing(member) => format!("`params` have no `{member}`; add it"),
-            Self::NotString(member) => format!("`{member}` in `params` must be a string; send a string"),
+            Self::NotAString(member) => {
+                format!("`{member}` in `params` must be a string; send a string")
+            }
             Self::NotAnObjectIn(member) => {
                 format!("`{member}` in `params` must be an object; send an object or leave it out")
             }
-            Self::RequestId => "`requestId` must be a string or an integer; send the id of the request".to_owned(),
+            Self::RequestId => {
+                "`requestId` must be a string or an integer; send the id of the request".to_owned()
+            }
             Self::ReferenceType => {
-                "`type` in `ref` must be \"ref/prompt\" or \"ref/resource\"; send one of these".to_owned()
+                "`type` in `ref` must be \"ref/prompt\" or \"ref/resource\"; send one of these"
+                    .to_owned()
             }
-            Self::MissingList(member) => format!("the result has no `{member}`; it must be an array"),
-            Self::NotAList(member) => format!("`{member}` is not an array; it must be one"),
-            Self::ElementNotObject(member) => {
-                format!("an element of `{member}` at byte {at} is not an object; it must be one")
+        }
+    }
+}
+
+impl List {
+    fn describe(self, at: usize) -> String {
+        match self {
+            Self::Missing(member) => format!("the result has no `{member}`; it must be an array"),
+            Self::NotAnArray(member) => format!("`{member}` is not an array; it must be one"),
+            Self::ElementNotAnObject(member) => {
+                format!("the element of `{member}` at byte {at} is not an object; it must be one")
             }
-            Self::ElementWithout(wanted) => format!("the element at byte {at} has no `{wanted}`; add it"),
-            Self::ElementKeyNotString(wanted) => {
-                format!("`{wanted}` of the element at byte {at} is not a string; it must be one")
+            Self::ElementWithout(key) => {
+                format!("the element at byte {at} has no `{key}`; it must have one")
             }
-            _ => "the message cannot be read".to_owned(),
+            Self::KeyNotAString(key) => {
+                format!("`{key}` of the element at byte {at} is not a string; it must be one")
+            }
         }
     }
 }

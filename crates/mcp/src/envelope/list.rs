@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::fault::{Fault, What};
+use super::fault::{self, What};
 use super::fold::differs_only_in_case;
 use super::scan::{Scan, Scanner, Shape};
 use super::{Bounds, Rejected, text};
@@ -92,10 +92,7 @@ impl<'a> List<'a> {
     fn scan(scanner: &mut Scanner<'a>, member: &'static str, key: &'static str) -> Scan<Self> {
         scanner.white_space();
         if scanner.peek() != Some(b'{') {
-            return Err(Fault {
-                what: What::MissingList(member),
-                at: scanner.at(),
-            });
+            return Err(What::List(fault::List::Missing(member)).at(scanner.at()));
         }
         let mut list = None;
         let mut next_cursor = None;
@@ -116,10 +113,7 @@ impl<'a> List<'a> {
             Ok(())
         })?;
         scanner.end()?;
-        let list = list.ok_or(Fault {
-            what: What::MissingList(member),
-            at: 0,
-        })?;
+        let list = list.ok_or(What::List(fault::List::Missing(member)).at(0))?;
         Ok(Self {
             next_cursor,
             ..list
@@ -132,10 +126,7 @@ impl<'a> List<'a> {
         key: &'static str,
     ) -> Scan<Self> {
         if scanner.peek() != Some(b'[') {
-            return Err(Fault {
-                what: What::NotAList(member),
-                at: scanner.at(),
-            });
+            return Err(What::List(fault::List::NotAnArray(member)).at(scanner.at()));
         }
         let start = scanner.at() + 1;
         let mut elements = Vec::new();
@@ -164,10 +155,7 @@ impl<'a> Element<'a> {
     ) -> Scan<Cow<'a, str>> {
         let start = scanner.at();
         if scanner.peek() != Some(b'{') {
-            return Err(Fault {
-                what: What::ElementNotObject(member),
-                at: start,
-            });
+            return Err(What::List(fault::List::ElementNotAnObject(member)).at(start));
         }
         let mut name = None;
         scanner.members(true, |scanner, raw_key| {
@@ -182,19 +170,10 @@ impl<'a> Element<'a> {
             }
             Ok(())
         })?;
-        let name = name.ok_or(Fault {
-            what: What::ElementWithout(key),
-            at: start,
-        })?;
+        let name = name.ok_or(What::List(fault::List::ElementWithout(key)).at(start))?;
         if name.shape != Shape::String {
-            return Err(Fault {
-                what: What::ElementKeyNotString(key),
-                at: start,
-            });
+            return Err(What::List(fault::List::KeyNotAString(key)).at(start));
         }
-        text::string(name.raw).ok_or(Fault {
-            what: What::ElementKeyNotString(key),
-            at: start,
-        })
+        text::string(name.raw).ok_or(What::List(fault::List::KeyNotAString(key)).at(start))
     }
 }

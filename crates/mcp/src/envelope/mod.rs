@@ -86,32 +86,20 @@ pub fn read_batch<'a>(
     let read = scanner.elements(|scanner| {
         let at = scanner.at();
         if messages.len() >= max_elements {
-            return Err(Fault {
-                what: What::BatchTooLong(max_elements),
-                at,
-            });
+            return Err(What::from(fault::Envelope::BatchTooLong(max_elements)).at(at));
         }
         if scanner.peek() == Some(b'[') {
-            return Err(Fault {
-                what: What::NotAnObject,
-                at,
-            });
+            return Err(What::from(fault::Envelope::NotAnObject).at(at));
         }
         let message = read::message(scanner, text).map_err(|rejected| {
             refused = Some(Rejected {
                 id: None,
                 ..rejected
             });
-            Fault {
-                what: What::Batch,
-                at,
-            }
+            What::from(fault::Envelope::Batch).at(at)
         })?;
         if message.method() == Some("initialize") {
-            return Err(Fault {
-                what: What::InitializeInBatch,
-                at,
-            });
+            return Err(What::from(fault::Envelope::InitializeInBatch).at(at));
         }
         messages.push(message);
         Ok(())
@@ -122,11 +110,7 @@ pub fn read_batch<'a>(
     read.and_then(|()| scanner.end())
         .map_err(|fault| fault.by_agent(text))?;
     if messages.is_empty() {
-        return Err(Fault {
-            what: What::EmptyBatch,
-            at: 0,
-        }
-        .by_agent(text));
+        return Err(What::from(fault::Envelope::EmptyBatch).at(0).by_agent(text));
     }
     Ok(messages)
 }
@@ -154,21 +138,12 @@ pub fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
 /// The text of a message that is not too large.
 fn decode<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<&'a str, Fault> {
     if bytes.len() > bounds.bytes {
-        return Err(Fault {
-            what: What::TooLarge(bounds.bytes),
-            at: bytes.len(),
-        });
+        return Err(What::TooLarge(bounds.bytes).at(bytes.len()));
     }
     if bytes.starts_with(b"\xEF\xBB\xBF") {
-        return Err(Fault {
-            what: What::ByteOrderMark,
-            at: 0,
-        });
+        return Err(What::ByteOrderMark.at(0));
     }
-    std::str::from_utf8(bytes).map_err(|error| Fault {
-        what: What::NotUtf8,
-        at: error.valid_up_to(),
-    })
+    std::str::from_utf8(bytes).map_err(|error| What::NotUtf8.at(error.valid_up_to()))
 }
 
 fn read_single<'a>(mut scanner: Scanner<'a>, text: &'a str) -> Result<Message<'a>, Rejected> {

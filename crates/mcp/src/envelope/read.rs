@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fault::{Fault, What};
+use super::fault::{self, Fault, What};
 use super::fold::differs_only_in_case;
 use super::method::{self, Needs};
 use super::scan::{Scan, Scanner, Shape, Value};
@@ -101,22 +101,15 @@ impl<'a> Envelope<'a> {
         match scanner.peek() {
             Some(b'{') => {}
             Some(b'[') => {
-                return Err(Fault {
-                    what: What::Batch,
-                    at,
-                });
+                return Err(What::from(fault::Envelope::Batch).at(at));
             }
             Some(_) => {
-                return scanner.skip().and(Err(Fault {
-                    what: What::NotAnObject,
-                    at,
-                }));
+                return scanner
+                    .skip()
+                    .and(Err(What::from(fault::Envelope::NotAnObject).at(at)));
             }
             None => {
-                return Err(Fault {
-                    what: What::Empty,
-                    at,
-                });
+                return Err(What::Empty.at(at));
             }
         }
         scanner.members(true, |scanner, raw_key| {
@@ -143,10 +136,12 @@ impl<'a> Envelope<'a> {
     fn judge(&self, scanner: &Scanner<'a>, start: usize) -> Scan<Message<'a>> {
         let fault = |what| Fault { what, at: start };
         if self.version.and_then(Value::text).as_deref() != Some("2.0") {
-            return Err(fault(What::Version));
+            return Err(fault(fault::Envelope::Version.into()));
         }
         let kind = match self.method {
-            Some(_) if self.result.is_some() || self.error.is_some() => Err(What::MethodAndOutcome),
+            Some(_) if self.result.is_some() || self.error.is_some() => {
+                Err(fault::Envelope::MethodAndOutcome.into())
+            }
             Some(method) => self.call(method, scanner.is_strict()),
             None => self.response(scanner.is_strict()),
         }
@@ -176,14 +171,14 @@ impl<'a> Envelope<'a> {
     }
 
     fn call(&self, method: Value<'a>, strict: bool) -> Result<Kind<'a>, What> {
-        let method = method.text().ok_or(What::MethodNotString)?;
+        let method = method.text().ok_or(fault::Envelope::MethodNotString)?;
         if !method::is_known(&method)
             && let Some(real) = method::lookalike(&method)
         {
-            return Err(What::MethodCase(real));
+            return Err(fault::Envelope::MethodCase(real).into());
         }
         let id = match self.id {
-            Some(id) => Some(Id::from_raw(id.raw).ok_or(What::Id)?),
+            Some(id) => Some(Id::from_raw(id.raw).ok_or(fault::Envelope::Id)?),
             None => None,
         };
         let params = self
@@ -192,32 +187,34 @@ impl<'a> Envelope<'a> {
             .map(|found| found.judge(&method, strict))
             .transpose()?;
         if strict && params.is_none() && method::needs(&method) != Needs::Nothing {
-            return Err(What::MissingParams);
+            return Err(fault::Params::Absent.into());
         }
         match id {
-            Some(_) if method::is_notification(&method) => Err(What::NotificationWithId),
+            Some(_) if method::is_notification(&method) => {
+                Err(fault::Envelope::NotificationWithId.into())
+            }
             Some(id) => Ok(Kind::Request(Request { id, method, params })),
-            None if method::is_request(&method) => Err(What::MissingId),
+            None if method::is_request(&method) => Err(fault::Envelope::MissingId.into()),
             None => Ok(Kind::Notification(Notification { method, params })),
         }
     }
 
     fn response(&self, strict: bool) -> Result<Kind<'a>, What> {
         let outcome = match (self.result, self.error) {
-            (Some(_), Some(_)) => return Err(What::ResultAndError),
+            (Some(_), Some(_)) => return Err(fault::Envelope::ResultAndError.into()),
             (Some(result), None) => Outcome::Result(result.raw),
             (None, Some(error)) => Outcome::Error(error.raw),
-            (None, None) => return Err(What::NothingToDo),
+            (None, None) => return Err(fault::Envelope::NothingToDo.into()),
         };
         if strict && self.params.is_some() {
-            return Err(What::ParamsInResponse);
+            return Err(fault::Envelope::ParamsInResponse.into());
         }
         let unknown_is_fine = !strict && matches!(outcome, Outcome::Error(_));
         let id = match self.id {
             Some(id) if id.shape == Shape::Null && unknown_is_fine => None,
-            Some(id) => Some(Id::from_raw(id.raw).ok_or(What::Id)?),
+            Some(id) => Some(Id::from_raw(id.raw).ok_or(fault::Envelope::Id)?),
             None if unknown_is_fine => None,
-            None => return Err(What::Id),
+            None => return Err(fault::Envelope::Id.into()),
         };
         Ok(Kind::Response(Response {
             id,
@@ -302,7 +299,7 @@ impl<'a> FoundParams<'a> {
 
     fn judge(&self, method: &str, strict: bool) -> Result<Params<'a>, What> {
         if !self.is_object {
-            return Err(What::ParamsNotObject);
+            return Err(fault::Params::NotAnObject.into());
         }
         if strict {
             self.check(method)?;
@@ -327,34 +324,41 @@ impl<'a> FoundParams<'a> {
         })
     }
 
-    fn check(&self, method: &str) -> Result<(), What> {
+    fn check(&self, method: &str) -> Result<(), fault::Params> {
         if self
             .arguments
             .is_some_and(|arguments| arguments.shape != Shape::Object)
         {
-            return Err(What::NotAnObjectIn("arguments"));
+            return Err(fault::Params::NotAnObjectIn("arguments"));
         }
         if method == "notifications/cancelled"
             && self
                 .request_id
                 .is_some_and(|id| Id::from_raw(id.raw).is_none())
         {
-            return Err(What::RequestId);
+            return Err(fault::Params::RequestId);
         }
         match method::needs(method) {
             Needs::Nothing => Ok(()),
             Needs::Name => text_of(self.name, "name").map(drop),
             Needs::Uri => text_of(self.uri, "uri").map(drop),
-            Needs::Reference => self.reference.as_ref().ok_or(What::Missing("ref"))?.check(),
+            Needs::Reference => self
+                .reference
+                .as_ref()
+                .ok_or(fault::Params::Missing("ref"))?
+                .check(),
         }
     }
 }
 
-fn text_of<'a>(value: Option<Value<'a>>, member: &'static str) -> Result<Cow<'a, str>, What> {
+fn text_of<'a>(
+    value: Option<Value<'a>>,
+    member: &'static str,
+) -> Result<Cow<'a, str>, fault::Params> {
     value
-        .ok_or(What::Missing(member))?
+        .ok_or(fault::Params::Missing(member))?
         .text()
-        .ok_or(What::NotString(member))
+        .ok_or(fault::Params::NotAString(member))
 }
 
 impl<'a> FoundReference<'a> {
@@ -382,11 +386,11 @@ impl<'a> FoundReference<'a> {
         Ok(found)
     }
 
-    fn check(&self) -> Result<(), What> {
+    fn check(&self) -> Result<(), fault::Params> {
         match self.kind.and_then(Value::text).as_deref() {
             Some("ref/prompt") => text_of(self.name, "ref.name").map(drop),
             Some("ref/resource") => text_of(self.uri, "ref.uri").map(drop),
-            _ => Err(What::ReferenceType),
+            _ => Err(fault::Params::ReferenceType),
         }
     }
 
