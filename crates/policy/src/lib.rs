@@ -12,13 +12,22 @@
 //!   clock that is handed in runs backwards.
 
 pub mod approvals;
+mod arguments;
 mod canonical;
+mod condition;
 mod decimal;
 pub mod document;
+mod judge;
 pub mod limits;
 mod model;
+mod observer;
+mod path;
+mod pattern;
 mod problem;
+mod raw_text;
+mod read;
 mod time;
+mod uri;
 mod verdict;
 
 pub use canonical::{NotCanonical, argument_keys, canonical_json};

@@ -1,0 +1,145 @@
+//! JSON strings as they stand in the text, and names compared without regard to case.
+
+use std::borrow::Cow;
+
+/// The inside of a JSON string, escapes not yet resolved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawText<'a>(pub(crate) &'a str);
+
+impl<'a> RawText<'a> {
+    /// The text with its escapes resolved.
+    pub(crate) fn resolved(self) -> Cow<'a, str> {
+        if memchr::memchr(b'\\', self.0.as_bytes()).is_none() {
+            return Cow::Borrowed(self.0);
+        }
+        Cow::Owned(self.characters().collect())
+    }
+
+    /// Whether the text, escapes resolved, is exactly this.
+    pub(crate) fn is(self, text: &str) -> bool {
+        self.0 == text || (self.0.len() > text.len() && self.characters().eq(text.chars()))
+    }
+
+    /// The characters, escapes resolved; what is no escape becomes the replacement character.
+    pub(crate) fn characters(self) -> impl Iterator<Item = char> {
+        Characters { rest: self.0 }
+    }
+}
+
+struct Characters<'a> {
+    rest: &'a str,
+}
+
+impl Iterator for Characters<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let mut rest = self.rest.chars();
+        let first = rest.next()?;
+        if first != '\\' {
+            self.rest = rest.as_str();
+            return Some(first);
+        }
+        let letter = rest.next();
+        self.rest = rest.as_str();
+        Some(match letter {
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some('u') => self.unicode(),
+            Some(other @ ('"' | '\\' | '/')) => other,
+            Some(_) | None => char::REPLACEMENT_CHARACTER,
+        })
+    }
+}
+
+impl Characters<'_> {
+    fn unicode(&mut self) -> char {
+        let decoded = self.unit().and_then(|unit| match unit {
+            0xD800..=0xDBFF => {
+                self.rest = self.rest.strip_prefix("\\u")?;
+                let low = self
+                    .unit()?
+                    .checked_sub(0xDC00)
+                    .filter(|low| *low < 0x400)?;
+                char::from_u32(0x10000 + ((unit - 0xD800) << 10) + low)
+            }
+            other => char::from_u32(other),
+        });
+        decoded.unwrap_or(char::REPLACEMENT_CHARACTER)
+    }
+
+    fn unit(&mut self) -> Option<u32> {
+        let (digits, rest) = self.rest.split_at_checked(4)?;
+        let unit = digits
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+            .then(|| u32::from_str_radix(digits, 16).ok())?;
+        self.rest = rest;
+        unit
+    }
+}
+
+const HASH_START: u32 = 0x811c_9dc5;
+const HASH_FACTOR: u32 = 0x0100_0193;
+
+/// A hash that is the same for all names that differ only in case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FoldedHash(u32);
+
+impl FoldedHash {
+    /// The hash of a name, escapes resolved.
+    pub(crate) fn of(name: &str) -> Self {
+        if name.is_ascii() {
+            Self::of_ascii(name.as_bytes())
+        } else {
+            Self::of_characters(name.chars())
+        }
+    }
+
+    /// The hash of a key as it stands in the text.
+    pub(crate) fn of_raw(key: RawText<'_>) -> Self {
+        let plain = key.0.is_ascii() && memchr::memchr(b'\\', key.0.as_bytes()).is_none();
+        if plain {
+            Self::of_ascii(key.0.as_bytes())
+        } else {
+            Self::of_characters(key.characters())
+        }
+    }
+
+    fn of_ascii(name: &[u8]) -> Self {
+        Self(name.iter().fold(HASH_START, |hash, byte| {
+            mix(hash, byte.to_ascii_lowercase())
+        }))
+    }
+
+    fn of_characters(name: impl Iterator<Item = char>) -> Self {
+        let mut buffer = [0; 4];
+        Self(folded(name).fold(HASH_START, |hash, character| {
+            character.encode_utf8(&mut buffer).bytes().fold(hash, mix)
+        }))
+    }
+}
+
+fn mix(hash: u32, byte: u8) -> u32 {
+    (hash ^ u32::from(byte)).wrapping_mul(HASH_FACTOR)
+}
+
+/// The characters with their case folded, so that names that differ only in case become the same.
+///
+/// Lower case alone is not enough (`ſ` and `S`), upper case neither (`ẞ` and `ß`), so both are applied in turn; the
+/// dotless `ı`, which no case folding takes for an `i`, is left alone.
+pub(crate) fn folded(characters: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
+    characters.flat_map(|character| {
+        let kept = (character == 'ı').then_some(character);
+        let other = (character != 'ı').then_some(character);
+        let changed = other
+            .into_iter()
+            .flat_map(char::to_lowercase)
+            .flat_map(char::to_uppercase)
+            .flat_map(char::to_lowercase);
+        kept.into_iter().chain(changed)
+    })
+}
