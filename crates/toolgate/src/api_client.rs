@@ -151,10 +151,7 @@ fn with_query(path: &str, query: &impl Serialize) -> anyhow::Result<String> {
         return Ok(text);
     };
     for (name, value) in members {
-        let value = match value {
-            serde_json::Value::String(value) => value,
-            other => other.to_string(),
-        };
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         text.push(if text.contains('?') { '&' } else { '?' });
         text.push_str(&format!("{name}={}", percent_encoded(&value)));
     }

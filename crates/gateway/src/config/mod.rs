@@ -16,6 +16,8 @@ mod servers;
 mod settings;
 mod substitute;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -1,9 +1,10 @@
 //! The `policies` section.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use policy::document::{Format, NodeKind};
+use policy::document::{Format, Node, NodeKind};
 use policy::{Checked, Policy, Problem};
 
 use super::model::{PolicyConfig, PolicyOrigin};
@@ -104,7 +105,7 @@ fn keep_problems(
 /// The text of a policy inside a larger one, as a document of its own: a block is moved to the
 /// left margin by what its first line is indented.
 fn inline_text(text: &str, place: &Place<'_>) -> String {
-    let span = place.node.span.clone();
+    let span = span_of(place.node, text);
     let line_start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let margin = text.get(line_start..span.start).unwrap_or_default();
     let body = text.get(span).unwrap_or_default();
@@ -113,4 +114,23 @@ fn inline_text(text: &str, place: &Place<'_>) -> String {
     }
     let lines = body.lines().map(|line| line.strip_prefix(margin).unwrap_or(line));
     lines.collect::<Vec<_>>().join("\n").trim_end().to_owned() + "\n"
+}
+
+/// Where a node stands. A block of `key: value` lines begins with its first key, whatever the YAML
+/// reader counts as its beginning.
+fn span_of(node: &Node, text: &str) -> Range<usize> {
+    let span = node.span.clone();
+    let is_block = !text.get(span.clone()).unwrap_or_default().starts_with('{');
+    match &node.kind {
+        NodeKind::Map(entries) if is_block => {
+            let start = entries.first().map_or(span.start, |entry| entry.key_span.start);
+            start.min(span.end)..span.end
+        }
+        NodeKind::Map(_)
+        | NodeKind::Null
+        | NodeKind::Bool(_)
+        | NodeKind::Number(_)
+        | NodeKind::String(_)
+        | NodeKind::List(_) => span,
+    }
 }

@@ -1,5 +1,6 @@
 //! Walks the document and collects what is wrong with it.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -216,14 +217,19 @@ impl Reader<'_> {
     }
 }
 
+/// Why files usually cannot be read, in words.
+const READING_FAILS: [(ErrorKind, &str); 4] = [
+    (ErrorKind::NotFound, "there is no such file"),
+    (ErrorKind::PermissionDenied, "this user may not read it"),
+    (ErrorKind::IsADirectory, "it is a directory"),
+    (ErrorKind::InvalidData, "it is not UTF-8 text"),
+];
+
 /// Reads a text file that is not larger than [`MAX_FILE_BYTES`].
 pub(super) fn read_bounded(file: &Path) -> Result<String, String> {
-    let say = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        _ => error.to_string(),
+    let say = |error: std::io::Error| {
+        let known = READING_FAILS.iter().find(|(kind, _)| *kind == error.kind());
+        known.map_or_else(|| error.to_string(), |(_, why)| (*why).to_owned())
     };
     let length = std::fs::metadata(file).map_err(say)?.len();
     if length > MAX_FILE_BYTES {

@@ -133,9 +133,10 @@ fn bound_fields(bounds: &mut Bounds) -> [BoundField<'_>; 6] {
 
 fn read_bound(reader: &mut Reader<'_>, place: &Place<'_>, bound: &BoundField<'_>) -> Option<usize> {
     let BoundField { name, least, most, example, .. } = bound;
-    let text = match &place.node.kind {
-        NodeKind::Number(written) => written.clone(),
-        _ => reader.filled(place, &format!("`{name}`"))?,
+    let text = if let NodeKind::Number(written) = &place.node.kind {
+        written.clone()
+    } else {
+        reader.filled(place, &format!("`{name}`"))?
     };
     let value = if name.ends_with("_bytes") { amounts::size(&text) } else { text.parse().ok() };
     let value = value.filter(|value| (*least..=*most).contains(value));
