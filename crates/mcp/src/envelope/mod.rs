@@ -63,7 +63,7 @@ impl Default for Bounds {
 /// When any part of it cannot be read safely.
 pub fn read_request<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Message<'a>, Rejected> {
     let text = decode(bytes, bounds).map_err(|fault| fault.by_agent(""))?;
-    read_single(Scanner::strict(text, bounds.depth), text)
+    read::only_message(&mut Scanner::strict(text, bounds.depth), text)
 }
 
 /// Reads a batch, or one message, from an agent that speaks a revision with batches.
@@ -79,7 +79,7 @@ pub fn read_batch<'a>(
     let mut scanner = Scanner::strict(text, bounds.depth);
     scanner.white_space();
     if scanner.peek() != Some(b'[') {
-        return read_single(scanner, text).map(|message| vec![message]);
+        return read::only_message(&mut scanner, text).map(|message| vec![message]);
     }
     let mut messages = Vec::new();
     let mut refused = None;
@@ -91,7 +91,7 @@ pub fn read_batch<'a>(
         if scanner.peek() == Some(b'[') {
             return Err(What::from(fault::Envelope::NotAnObject).at(at));
         }
-        let message = read::message(scanner, text).map_err(|rejected| {
+        let message = read::next_message(scanner, text).map_err(|rejected| {
             refused = Some(Rejected {
                 id: None,
                 ..rejected
@@ -121,7 +121,7 @@ pub fn read_batch<'a>(
 /// When it is not JSON, is too large or too deep, or its envelope is none.
 pub fn read_reply<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Message<'a>, Rejected> {
     let text = decode(bytes, bounds).map_err(|fault| fault.by_upstream(""))?;
-    read_single(Scanner::lenient(text, bounds.depth), text)
+    read::only_message(&mut Scanner::lenient(text, bounds.depth), text)
 }
 
 /// The raw value of a member of a well-formed object; of duplicates the last. `None` when there is none, or it is no object.
@@ -144,23 +144,4 @@ fn decode<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<&'a str, Fault> {
         return Err(What::ByteOrderMark.at(0));
     }
     std::str::from_utf8(bytes).map_err(|error| What::NotUtf8.at(error.valid_up_to()))
-}
-
-fn read_single<'a>(mut scanner: Scanner<'a>, text: &'a str) -> Result<Message<'a>, Rejected> {
-    scanner.white_space();
-    let message = read::message(&mut scanner, text)?;
-    scanner.end().map_err(|fault| {
-        let refused = if scanner.is_strict() {
-            fault.by_agent(text)
-        } else {
-            fault.by_upstream(text)
-        };
-        let id = message.id().map(|id| id.raw().to_owned());
-        Rejected {
-            id,
-            method: message.method().map(str::to_owned),
-            ..refused
-        }
-    })?;
-    Ok(message)
 }

@@ -65,21 +65,36 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Reads one message where the scanner stands.
-pub(super) fn message<'a>(
+/// Reads the one message that the text is.
+pub(super) fn only_message<'a>(
     scanner: &mut Scanner<'a>,
     source: &'a str,
 ) -> Result<Message<'a>, Rejected> {
+    scanner.white_space();
+    message(scanner, source, Scanner::end)
+}
+
+/// Reads one of several messages, where the scanner stands.
+pub(super) fn next_message<'a>(
+    scanner: &mut Scanner<'a>,
+    source: &'a str,
+) -> Result<Message<'a>, Rejected> {
+    message(scanner, source, |_| Ok(()))
+}
+
+fn message<'a>(
+    scanner: &mut Scanner<'a>,
+    source: &'a str,
+    after: impl FnOnce(&mut Scanner<'a>) -> Scan<()>,
+) -> Result<Message<'a>, Rejected> {
     let mut envelope = Envelope::default();
     let start = scanner.at();
-    let judged = match envelope.collect(scanner) {
-        Err(fault) => Err(fault),
-        Ok(()) => match scanner.noted() {
-            Some(fault) => Err(fault),
-            None => envelope.judge(scanner, start),
-        },
-    };
-    judged.map_err(|fault| envelope.reject(fault, scanner.is_strict(), source))
+    let collected = envelope.collect(scanner);
+    let raw = scanner.since(start);
+    collected
+        .and_then(|()| after(scanner))
+        .and_then(|()| envelope.judge(scanner, raw))
+        .map_err(|fault| envelope.reject(fault, scanner.is_strict(), source))
 }
 
 /// Whether a value that was read ends there, and is not the beginning of something malformed.
@@ -133,7 +148,11 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    fn judge(&self, scanner: &Scanner<'a>, start: usize) -> Scan<Message<'a>> {
+    fn judge(&self, scanner: &Scanner<'a>, raw: &'a str) -> Scan<Message<'a>> {
+        if let Some(fault) = scanner.noted() {
+            return Err(fault);
+        }
+        let start = scanner.place_of(raw);
         let fault = |what| Fault { what, at: start };
         if self.version.and_then(Value::text).as_deref() != Some("2.0") {
             return Err(fault(fault::Envelope::Version.into()));
@@ -163,7 +182,7 @@ impl<'a> Envelope<'a> {
             Kind::Request(_) | Kind::Notification(_) | Kind::Response(_) => None,
         };
         Ok(Message {
-            raw: scanner.since(start),
+            raw,
             kind,
             id_at,
             request_id_at,
