@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use mcp::answer;
+use mcp::envelope::answer;
 
 /// JSON-RPC error code for a request that policy did not let through (methods other than `tools/call`).
 pub(crate) const POLICY_ERROR: i64 = -32010;

@@ -9,10 +9,34 @@
 //! which only judging *and* reserving can make; what cannot be read, judged or recorded is
 //! refused; one session is one agent, one server and one upstream connection.
 
+mod api;
+pub mod api_types;
+mod approval;
 mod clock;
 pub mod config;
 mod decision;
+mod front;
+mod gate;
+mod hold;
+mod identity;
+mod lone;
+mod metrics;
+mod opening;
+mod permit;
+mod presence;
+mod refusal;
+mod relay;
+mod running;
+mod service;
+mod session;
+mod snapshot;
 mod start;
+mod stdio_front;
+mod subject;
+mod telling;
+mod upstream;
+mod walk;
+mod watch;
 
 pub use clock::Clock;
-pub use start::{Ready, Reloaded, Run, Serve, StartError, run_stdio, serve};
+pub use start::{Ready, Reloaded, Run, Serve, SharedEnvironment, StartError, run_stdio, serve};

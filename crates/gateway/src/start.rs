@@ -7,7 +7,8 @@ use std::sync::Arc;
 use policy::Policy;
 
 use crate::Clock;
-use crate::config::{Bounds, Config, FileProblem, ServerKind, Timeouts};
+use crate::config::{Bounds, Config, FileProblem, Overrides, ServerKind, Timeouts};
+use crate::{lone, running};
 
 /// Looks up an environment variable; kept for as long as the gateway runs, to reload its file.
 pub type SharedEnvironment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -19,6 +20,8 @@ pub struct Serve {
     pub config: Config,
     /// The file it came from; watched, and applied when it changes.
     pub file: Option<PathBuf>,
+    /// What the command line says louder than the file.
+    pub overrides: Overrides,
     /// Where `${NAME}` is looked up on a reload.
     pub environment: SharedEnvironment,
     /// Where the time comes from.
@@ -88,6 +91,12 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A server of the configuration cannot be addressed.
+    #[error("{0}; change it in the configuration")]
+    Server(#[from] mcp::client::http::InvalidTarget),
+    /// The ledger could not be read or written.
+    #[error("{0}")]
+    Store(#[from] ledger::LedgerError),
     /// The machine refused something else.
     #[error("{what}: {source}")]
     System {
@@ -106,8 +115,7 @@ pub enum StartError {
 ///
 /// [`StartError`] if it could not start.
 pub fn serve(serve: Serve) -> Result<(), StartError> {
-    let _ = serve;
-    todo!()
+    runtime()?.block_on(running::serve(serve))
 }
 
 /// Wraps one server over standard input and output until the agent closes its side.
@@ -118,6 +126,14 @@ pub fn serve(serve: Serve) -> Result<(), StartError> {
 ///
 /// [`StartError`] if it could not start.
 pub fn run_stdio(run: Run) -> Result<(), StartError> {
-    let _ = run;
-    todo!()
+    let runtime = runtime()?;
+    let ran = runtime.block_on(lone::run(run));
+    // A read of standard input cannot be taken back; nobody waits for it.
+    runtime.shutdown_background();
+    ran
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|source| StartError::System { what: "could not start a runtime".to_owned(), source })
 }
