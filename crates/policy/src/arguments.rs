@@ -230,7 +230,7 @@ pub(crate) fn keys(object: &str) -> Vec<String> {
 }
 
 /// Splits the text of an object or array into its keys and values; nothing if it cannot be read to its end.
-pub(crate) fn split<'a>(text: &'a str, mut each: impl FnMut(RawText<'a>, &'a str)) -> Option<()> {
+fn split<'a>(text: &'a str, mut each: impl FnMut(RawText<'a>, &'a str)) -> Option<()> {
     let bytes = text.as_bytes();
     let closing = match bytes.first()? {
         b'{' => b'}',
@@ -263,7 +263,7 @@ pub(crate) fn split<'a>(text: &'a str, mut each: impl FnMut(RawText<'a>, &'a str
     }
 }
 
-fn skip_space(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn skip_space(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest
         .iter()
@@ -272,7 +272,7 @@ fn skip_space(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Where the string that begins at `at` ends, its closing quote included.
-fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
     if *bytes.get(at)? != b'"' {
         return None;
     }
@@ -286,7 +286,7 @@ fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
     match bytes.get(at)? {
         b'"' => string_end(bytes, at),
         b'{' | b'[' => nested_end(bytes, at),

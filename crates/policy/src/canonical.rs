@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::ops::Range;
 
 use crate::arguments;
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, NotExact};
 use crate::document::{Node, NodeKind};
 use crate::raw_text::RawText;
 
@@ -24,9 +25,15 @@ pub struct NotCanonical(&'static str);
 /// If the text is not JSON, has an object with the same key twice, or is nested more than 512 deep.
 pub fn canonical_json(raw: &str) -> Result<String, NotCanonical> {
     let mut writer = Writer {
+        text: raw,
+        at: 0,
         out: String::with_capacity(raw.len()),
     };
-    writer.value(raw.trim_ascii(), 0)?;
+    writer.value(0)?;
+    writer.skip_space();
+    if writer.at < raw.len() {
+        return Err(NOT_JSON);
+    }
     Ok(writer.out)
 }
 
@@ -36,74 +43,147 @@ pub fn argument_keys(raw: &str) -> Vec<String> {
     arguments::keys(raw)
 }
 
-struct Writer {
+const NOT_JSON: NotCanonical = NotCanonical("it is not JSON");
+
+/// Writes the canonical form while it reads, in one pass; only objects whose keys are out of order are moved about.
+struct Writer<'a> {
+    text: &'a str,
+    at: usize,
     out: String,
 }
 
-impl Writer {
-    fn value(&mut self, raw: &str, depth: usize) -> Result<(), NotCanonical> {
+impl<'a> Writer<'a> {
+    fn value(&mut self, depth: usize) -> Result<(), NotCanonical> {
         if depth > MAX_DEPTH {
             return Err(NotCanonical("it is nested too deeply"));
         }
-        match raw.as_bytes().first() {
-            Some(b'{') => self.object(raw, depth),
-            Some(b'[') => self.list(raw, depth),
-            Some(b'"') => {
-                let inside = raw
-                    .get(1..raw.len().saturating_sub(1))
-                    .ok_or(NotCanonical("it is not JSON"))?;
-                write_text(&mut self.out, &RawText(inside).resolved());
+        self.skip_space();
+        match self.peek().ok_or(NOT_JSON)? {
+            b'{' => self.object(depth),
+            b'[' => self.list(depth),
+            b'"' => {
+                let text = self.string()?;
+                write_text(&mut self.out, &text);
                 Ok(())
             }
-            Some(b'-' | b'0'..=b'9') => {
-                write_number(&mut self.out, raw);
-                Ok(())
-            }
-            _ if matches!(raw, "true" | "false" | "null") => {
-                self.out.push_str(raw);
-                Ok(())
-            }
-            _ => Err(NotCanonical("it is not JSON")),
+            _ => self.scalar(),
         }
     }
 
-    fn list(&mut self, raw: &str, depth: usize) -> Result<(), NotCanonical> {
-        self.out.push('[');
-        let mut failed = Ok(());
-        let mut separator = "";
-        let complete = arguments::split(raw, |_, value| {
-            self.out.push_str(separator);
-            separator = ",";
-            if failed.is_ok() {
-                failed = self.value(value, depth + 1);
-            }
-        });
-        self.out.push(']');
-        failed.and(complete.ok_or(NotCanonical("it is not JSON")))
+    fn scalar(&mut self) -> Result<(), NotCanonical> {
+        let end = arguments::value_end(self.text.as_bytes(), self.at).ok_or(NOT_JSON)?;
+        let raw = self.text.get(self.at..end).ok_or(NOT_JSON)?;
+        self.at = end;
+        match Decimal::parse(raw) {
+            _ if matches!(raw, "true" | "false" | "null") => self.out.push_str(raw),
+            Err(NotExact::NotANumber) => return Err(NOT_JSON),
+            number => write_number(&mut self.out, raw, number),
+        }
+        Ok(())
     }
 
-    fn object(&mut self, raw: &str, depth: usize) -> Result<(), NotCanonical> {
-        let mut members: Vec<(Cow<'_, str>, &str)> = Vec::new();
-        arguments::split(raw, |key, value| members.push((key.resolved(), value)))
-            .ok_or(NotCanonical("it is not JSON"))?;
+    fn list(&mut self, depth: usize) -> Result<(), NotCanonical> {
+        self.at += 1;
+        self.out.push('[');
+        self.skip_space();
+        if !self.take(b']') {
+            loop {
+                self.value(depth + 1)?;
+                self.skip_space();
+                if self.take(b']') {
+                    break;
+                }
+                self.expect(b',')?;
+                self.out.push(',');
+            }
+        }
+        self.out.push(']');
+        Ok(())
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), NotCanonical> {
+        self.at += 1;
+        self.out.push('{');
+        let start = self.out.len();
+        let mut members: Vec<(Cow<'a, str>, Range<usize>)> = Vec::new();
+        self.skip_space();
+        if !self.take(b'}') {
+            loop {
+                self.skip_space();
+                let key = self.string()?;
+                self.skip_space();
+                self.expect(b':')?;
+                let begins = self.out.len();
+                write_text(&mut self.out, &key);
+                self.out.push(':');
+                self.value(depth + 1)?;
+                members.push((key, begins - start..self.out.len() - start));
+                self.skip_space();
+                self.out.push(',');
+                if self.take(b'}') {
+                    break;
+                }
+                self.expect(b',')?;
+            }
+            self.out.pop();
+        }
+        self.sort(start, &mut members)?;
+        self.out.push('}');
+        Ok(())
+    }
+
+    /// Puts the members of an object, written from `start` on, in the order of their keys.
+    fn sort(
+        &mut self,
+        start: usize,
+        members: &mut [(Cow<'a, str>, Range<usize>)],
+    ) -> Result<(), NotCanonical> {
+        let in_order = |pair: &[(Cow<'a, str>, Range<usize>)]| matches!(pair, [left, right] if left.0 < right.0);
+        if members.windows(2).all(in_order) {
+            return Ok(());
+        }
         members.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        if members
-            .windows(2)
-            .any(|pair| matches!(pair, [left, right] if left.0 == right.0))
-        {
+        if !members.windows(2).all(in_order) {
             return Err(NotCanonical("an object has the same key twice"));
         }
-        self.out.push('{');
-        for (index, (key, value)) in members.iter().enumerate() {
+        let written = self.out.split_off(start);
+        for (index, (_, range)) in members.iter().enumerate() {
             if index > 0 {
                 self.out.push(',');
             }
-            write_text(&mut self.out, key);
-            self.out.push(':');
-            self.value(value, depth + 1)?;
+            self.out
+                .push_str(written.get(range.clone()).unwrap_or_default());
         }
-        self.out.push('}');
         Ok(())
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, NotCanonical> {
+        let end = arguments::string_end(self.text.as_bytes(), self.at).ok_or(NOT_JSON)?;
+        let inside = self.text.get(self.at + 1..end - 1).ok_or(NOT_JSON)?;
+        self.at = end;
+        Ok(RawText(inside).resolved())
+    }
+
+    fn skip_space(&mut self) {
+        self.at = arguments::skip_space(self.text.as_bytes(), self.at);
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), NotCanonical> {
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(NOT_JSON)
+        }
     }
 }
 
@@ -118,7 +198,7 @@ fn write_node(out: &mut String, node: &Node) {
     match &node.kind {
         NodeKind::Null => out.push_str("null"),
         NodeKind::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-        NodeKind::Number(number) => write_number(out, number),
+        NodeKind::Number(number) => write_number(out, number, Decimal::parse(number)),
         NodeKind::String(text) => write_text(out, text),
         NodeKind::List(members) => {
             out.push('[');
@@ -147,9 +227,9 @@ fn write_node(out: &mut String, node: &Node) {
     }
 }
 
-fn write_number(out: &mut String, raw: &str) {
+fn write_number(out: &mut String, raw: &str, number: Result<Decimal, NotExact>) {
     // Writing to a string cannot fail.
-    let _ = match Decimal::parse(raw) {
+    let _ = match number {
         Ok(number) => write!(out, "{number}"),
         Err(_) => write!(out, "#{raw}"),
     };

@@ -151,7 +151,7 @@ impl fmt::Display for Decimal {
         if exponent >= 0 && exponent + count <= 40 {
             let zeros = usize::try_from(exponent).unwrap_or(0);
             write!(out, "{sign}{}{:0<zeros$}", self.digits, "")
-        } else if exponent < 0 && exponent >= -40 {
+        } else if (-40..0).contains(&exponent) {
             let places = exponent.unsigned_abs();
             let scale = power_of_ten(places);
             if scale == u128::MAX {

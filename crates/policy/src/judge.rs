@@ -4,21 +4,16 @@
 //! The first step that has something to say says it.
 
 use std::borrow::Cow;
-use std::fmt::Write;
-
-use sha2::{Digest, Sha256};
 
 use crate::arguments::Arguments;
 use crate::condition::{Condition, Doubt, Facts, Outcome, Quantifier};
-use crate::model::{
-    Action, Cost, Counter, Entry, Found, Limit, Patience, Policy, Rule, Section, Unlisted,
-};
+use crate::model::{Action, Entry, Found, Patience, Policy, Rule, Section, Unlisted};
 use crate::observer::Observer;
 use crate::uri;
-use crate::verdict::{Call, Charge, Target, Verdict};
+use crate::verdict::{Call, Target, Verdict};
 
 /// Methods that no policy governs: the handshake, lists, logging levels, cancellation and progress.
-const UNGOVERNED: [&str; 13] = [
+const UNGOVERNED: [&str; 12] = [
     "initialize",
     "server/discover",
     "ping",
@@ -30,7 +25,6 @@ const UNGOVERNED: [&str; 13] = [
     "notifications/initialized",
     "notifications/cancelled",
     "notifications/progress",
-    "notifications/message",
     "notifications/roots/list_changed",
 ];
 
@@ -44,19 +38,17 @@ const NAMING: [&str; 6] = [
     "completion/complete",
 ];
 
-/// The longest name that is part of a counter as it is; a longer one is replaced by its digest.
-const LONGEST_COUNTED_NAME: usize = 200;
 /// How much of a name is repeated in what the agent is told.
 const LONGEST_TOLD_NAME: usize = 120;
 
 const DEFAULT: &str = "/default";
 
 /// What a call names, and the rules for such names.
-struct Subject<'p, 'a> {
+pub(crate) struct Subject<'p, 'a> {
     section: Option<&'p Section>,
     pointer: &'static str,
-    kind: &'static str,
-    name: &'a str,
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'a str,
     uri: Option<&'a str>,
 }
 
@@ -303,13 +295,13 @@ fn denied_by_action<'p>(
 }
 
 /// A call of something that is listed, or need not be, on its way to a verdict.
-struct Judgement<'p, 'a, 'o, O> {
+pub(crate) struct Judgement<'p, 'a, 'o, O> {
     rule: Option<&'p Rule>,
     /// What `all_tools` adds.
     extra: Option<&'p Rule>,
-    subject: Subject<'p, 'a>,
-    facts: Facts<'a>,
-    observer: &'o mut O,
+    pub(crate) subject: Subject<'p, 'a>,
+    pub(crate) facts: Facts<'a>,
+    pub(crate) observer: &'o mut O,
 }
 
 impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
@@ -349,7 +341,7 @@ impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
     }
 
     /// The rule's own entries of a kind, then those of `all_tools`, each with the reason of its rule.
-    fn rules(&self) -> impl Iterator<Item = &'p Rule> + use<'p, O> {
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &'p Rule> + use<'p, O> {
         self.rule.into_iter().chain(self.extra)
     }
 
@@ -442,72 +434,6 @@ impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
             }
         }
         None
-    }
-
-    fn charges(&mut self) -> Result<Vec<Charge<'p>>, Verdict<'p>> {
-        let count = self.rules().map(|rule| rule.limits.len()).sum();
-        let mut charges = Vec::with_capacity(count);
-        for rule in self.rules() {
-            for limit in &rule.limits {
-                let cost = self.cost(limit)?;
-                let counter = self.counter(limit);
-                self.observer.note(&limit.rule, || {
-                    (
-                        format!("the counter `{counter}`"),
-                        format!(
-                            "takes {cost} of {} per {} s",
-                            limit.max,
-                            limit.window.seconds()
-                        ),
-                    )
-                });
-                charges.push(Charge {
-                    limit,
-                    counter,
-                    cost,
-                });
-            }
-        }
-        Ok(charges)
-    }
-
-    fn cost(&mut self, limit: &'p Limit) -> Result<crate::Decimal, Verdict<'p>> {
-        let Cost::At { written, steps } = &limit.cost else {
-            return Ok(crate::Decimal::ONE);
-        };
-        self.facts.cost(steps).map_err(|outcome| {
-            let why: Cow<'_, str> = match outcome {
-                Outcome::Absent => "is missing".into(),
-                Outcome::Undetermined(doubt) => format!("cannot be read: {doubt}").into(),
-                Outcome::False | Outcome::True => "is negative".into(),
-            };
-            self.observer.note(&limit.rule, || (format!("the cost `{written}`"), format!("denied: it {why}")));
-            let reason = format!("`{written}` must be a number that is not negative, because a limit counts it; it {why}");
-            Verdict::Deny { rule: &limit.rule, reason: reason.into() }
-        })
-    }
-
-    /// The counter that a limit takes from. The two kinds of counters never meet: `rate_limit ` begins only those that
-    /// count by name, and a document's own name that begins so, or with `=`, gets a `=` in front.
-    fn counter(&self, limit: &'p Limit) -> Cow<'p, str> {
-        match &limit.counter {
-            Counter::Named(name) if name.starts_with("rate_limit ") || name.starts_with('=') => {
-                format!("={name}").into()
-            }
-            Counter::Named(name) => Cow::Borrowed(name),
-            Counter::PerName => {
-                let Subject { kind, name, .. } = self.subject;
-                if name.len() <= LONGEST_COUNTED_NAME {
-                    return format!("rate_limit {kind} {name}").into();
-                }
-                let mut counter = format!("rate_limit {kind}# ");
-                for byte in Sha256::digest(name) {
-                    // Writing to a string cannot fail.
-                    let _ = write!(counter, "{byte:02x}");
-                }
-                counter.into()
-            }
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 pub mod approvals;
 mod arguments;
 mod canonical;
+mod charges;
 mod condition;
 mod decimal;
 pub mod document;

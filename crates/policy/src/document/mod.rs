@@ -4,6 +4,8 @@
 //! core schema of YAML 1.2 says and nothing else (`no` is text, not false).
 
 mod json;
+mod places;
+mod plain;
 mod pointer;
 mod yaml;
 

@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 
-use super::{Entry, MAX_DEPTH, MAX_NODES, Node, NodeKind, Pointer, json};
+use super::places::Places;
+use super::plain::{Plain, plain};
+use super::{Entry, MAX_DEPTH, MAX_NODES, Node, NodeKind, Pointer};
 use crate::problem::{Lines, Problem, Severity};
 
 /// The text cannot be read any further.
@@ -68,21 +70,24 @@ impl<'a> Reader<'a> {
         let mut root = None;
         loop {
             let (event, span) = self.next()?;
-            match event {
-                Event::StreamEnd => break,
-                Event::StreamStart
-                | Event::DocumentStart(_)
-                | Event::DocumentEnd
-                | Event::Nothing => {}
-                _ if root.is_some() => {
-                    return Err(Stop {
-                        span,
-                        message: "there is a second document".to_owned(),
-                        help: "keep one document per file, and remove the `---` between them",
-                    });
-                }
-                event => root = Some(self.node(event, span, &Pointer::root(), 0)?.0),
+            if event == Event::StreamEnd {
+                break;
             }
+            let between = matches!(
+                event,
+                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing
+            );
+            if between {
+                continue;
+            }
+            if root.is_some() {
+                return Err(Stop {
+                    span,
+                    message: "there is a second document".to_owned(),
+                    help: "keep one document per file, and remove the `---` between them",
+                });
+            }
+            root = Some(self.node(event, span, &Pointer::root(), 0)?.0);
         }
         Ok(root.unwrap_or(Node {
             kind: NodeKind::Null,
@@ -248,16 +253,30 @@ impl<'a> Reader<'a> {
                 self.count(1, span)?;
                 Ok(Some(text.into_owned()))
             }
-            other => {
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
                 self.problem(
                     at.clone(),
                     span,
                     "a key is not plain text",
                     "write it as text",
                 );
-                if matches!(other, Event::SequenceStart(..) | Event::MappingStart(..)) {
-                    self.node(other, span.clone(), at, depth + 1)?;
-                }
+                self.node(event, span.clone(), at, depth + 1)?;
+                Ok(None)
+            }
+            Event::Alias(_)
+            | Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::SequenceEnd
+            | Event::MappingEnd => {
+                self.problem(
+                    at.clone(),
+                    span,
+                    "a key is not plain text",
+                    "write it as text",
+                );
                 Ok(None)
             }
         }
@@ -272,7 +291,7 @@ impl<'a> Reader<'a> {
         else {
             return Err(Stop {
                 span,
-                message: "an alias stands inside of what it refers to".to_owned(),
+                message: "an alias refers to a key, or to what it stands in itself".to_owned(),
                 help: "write the value out",
             });
         };
@@ -381,117 +400,5 @@ fn closing(end_event: &Range<usize>, so_far: usize) -> usize {
         so_far
     } else {
         end_event.end
-    }
-}
-
-enum Plain {
-    Value(NodeKind),
-    Refused(&'static str),
-}
-
-/// What a plain scalar is by the core schema.
-fn plain(text: &str) -> Plain {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Plain::Value(NodeKind::Null),
-        "true" | "True" | "TRUE" => return Plain::Value(NodeKind::Bool(true)),
-        "false" | "False" | "FALSE" => return Plain::Value(NodeKind::Bool(false)),
-        ".nan" | ".NaN" | ".NAN" => return Plain::Refused("is not a number"),
-        _ => {}
-    }
-    let (sign, size) = match text.as_bytes().first() {
-        Some(b'-') => ("-", text.get(1..).unwrap_or_default()),
-        Some(b'+') => ("", text.get(1..).unwrap_or_default()),
-        _ => ("", text),
-    };
-    if matches!(size, ".inf" | ".Inf" | ".INF") {
-        return Plain::Refused("is not a finite number");
-    }
-    let based = |prefix, digit: fn(&u8) -> bool| {
-        text.strip_prefix(prefix)
-            .is_some_and(|digits: &str| !digits.is_empty() && digits.as_bytes().iter().all(digit))
-    };
-    if based("0o", |byte| matches!(byte, b'0'..=b'7')) || based("0x", u8::is_ascii_hexdigit) {
-        return Plain::Refused("is an octal or hexadecimal number");
-    }
-    match decimal(size) {
-        Some(number) if json::is_number(&number) => {
-            Plain::Value(NodeKind::Number(format!("{sign}{number}")))
-        }
-        Some(_) => Plain::Refused("has leading zeros, which some readers take for octal"),
-        None => Plain::Value(NodeKind::String(text.to_owned())),
-    }
-}
-
-/// An unsigned decimal number of the core schema as JSON would write it, but for leading zeros.
-fn decimal(text: &str) -> Option<String> {
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let (whole, rest) = text.split_at_checked(digits(text))?;
-    let (fraction, exponent) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at_checked(digits(rest))?,
-        None => ("", rest),
-    };
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    if let Some(power) = exponent.strip_prefix(['e', 'E']) {
-        let power = power.strip_prefix(['+', '-']).unwrap_or(power);
-        if power.is_empty() || digits(power) != power.len() {
-            return None;
-        }
-    } else if !exponent.is_empty() {
-        return None;
-    }
-    let whole = if whole.is_empty() { "0" } else { whole };
-    let point = if fraction.is_empty() { "" } else { "." };
-    Some(format!("{whole}{point}{fraction}{exponent}"))
-}
-
-/// Turns the parser's lines and columns into bytes.
-struct Places<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
-    /// The last answer: line, column and byte. Most questions are a little further on the same line.
-    last: (usize, usize, usize),
-}
-
-impl<'a> Places<'a> {
-    fn new(text: &'a str, skipped: usize) -> Self {
-        let bytes = text.as_bytes();
-        let mut starts = vec![skipped];
-        for (at, byte) in bytes.iter().enumerate() {
-            let ends_line = *byte == b'\n' || (*byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
-            if ends_line {
-                starts.push(at + 1);
-            }
-        }
-        Self {
-            text,
-            starts,
-            last: (0, 0, 0),
-        }
-    }
-
-    fn range(&mut self, span: Span) -> Range<usize> {
-        let start = self.offset(span.start.line(), span.start.col());
-        start..self.offset(span.end.line(), span.end.col()).max(start)
-    }
-
-    fn offset(&mut self, line: usize, column: usize) -> usize {
-        let Some(line_start) = self.starts.get(line.saturating_sub(1)) else {
-            return self.text.len();
-        };
-        let (passed, start) = match self.last {
-            (known_line, known_column, at) if known_line == line && known_column <= column => {
-                (known_column, at)
-            }
-            _ => (0, *line_start),
-        };
-        let rest = self.text.get(start..).unwrap_or_default();
-        let at = rest
-            .char_indices()
-            .nth(column - passed)
-            .map_or(self.text.len(), |(at, _)| start + at);
-        self.last = (line, column, at);
-        at
     }
 }

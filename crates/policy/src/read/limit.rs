@@ -41,6 +41,22 @@ struct Draft {
     failed: bool,
 }
 
+impl Draft {
+    fn finish(self, at: &Pointer) -> Option<Limit> {
+        Some(Limit {
+            rule: at.as_str().to_owned(),
+            scope: self.scope.unwrap_or(Scope::Grant),
+            window: self.window?.0,
+            kind: self.kind.map_or(WindowKind::Fixed, |(kind, _)| kind),
+            max: self.max?,
+            count: self.count.unwrap_or(Count::Sent),
+            on_deny: self.on_deny,
+            counter: Counter::Named(self.counter?),
+            cost: self.cost.unwrap_or(Cost::One),
+        })
+    }
+}
+
 impl Reader<'_> {
     pub(super) fn limits(&mut self, node: &Node, at: &Pointer) -> Vec<Limit> {
         let mut limits = Vec::new();
@@ -77,45 +93,29 @@ impl Reader<'_> {
             "the limit",
             "add how much fits into one window: `\"max\": 10`",
         );
-        let Draft {
-            counter,
-            window,
-            max,
+        self.remember_site(node, at, &draft);
+        draft.finish(at)
+    }
+
+    /// Keeps where a limit names its counter, if it can be compared with others.
+    fn remember_site(&mut self, node: &Node, at: &Pointer, draft: &Draft) {
+        let (Some(counter), Some(window), false) = (&draft.counter, &draft.window, draft.failed)
+        else {
+            return;
+        };
+        let (kind, kind_span) = draft
+            .kind
+            .clone()
+            .map_or((WindowKind::Fixed, None), |(kind, span)| (kind, Some(span)));
+        let site = Site {
+            limit: at.clone(),
+            span: node.span.clone(),
+            window: window.clone(),
             kind,
-            scope,
-            cost,
-            count,
-            on_deny,
-            failed,
-        } = draft;
-        let ((window, window_span), scope) = (window?, scope.unwrap_or(Scope::Grant));
-        let (kind, kind_span) =
-            kind.map_or((WindowKind::Fixed, None), |(kind, span)| (kind, Some(span)));
-        let counter = counter?;
-        if !failed {
-            let site = Site {
-                limit: at.clone(),
-                span: node.span.clone(),
-                window: (window, window_span),
-                kind,
-                kind_span,
-            };
-            self.sites
-                .entry((scope, counter.clone()))
-                .or_default()
-                .push(site);
-        }
-        Some(Limit {
-            rule: at.as_str().to_owned(),
-            scope,
-            window,
-            kind,
-            max: max?,
-            count: count.unwrap_or(Count::Sent),
-            on_deny,
-            counter: Counter::Named(counter),
-            cost: cost.unwrap_or(Cost::One),
-        })
+            kind_span,
+        };
+        let key = (draft.scope.unwrap_or(Scope::Grant), counter.clone());
+        self.sites.entry(key).or_default().push(site);
     }
 
     fn limit_field(&mut self, field: &Field, at: &Pointer, draft: &mut Draft) {
@@ -181,7 +181,11 @@ impl Reader<'_> {
                 NodeKind::Number(number) => {
                     format!("write `\"{}s\"` if seconds are meant", cut(number))
                 }
-                _ => help.to_owned(),
+                NodeKind::Null
+                | NodeKind::Bool(_)
+                | NodeKind::String(_)
+                | NodeKind::List(_)
+                | NodeKind::Map(_) => help.to_owned(),
             };
             self.error(at, node.span.clone(), message, help);
             return None;
