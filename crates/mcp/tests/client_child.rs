@@ -1,6 +1,11 @@
 //! Upstreams that are child processes: small shell scripts that behave well, badly, and not at all.
 
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

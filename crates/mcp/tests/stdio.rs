@@ -1,5 +1,11 @@
 //! Framing by lines: what is a line, how long it may be, and what is written for one message.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
+
 use bytes::Bytes;
 use mcp::stdio::{FrameError, LineWriter, Lines};
 use tokio::io::AsyncWriteExt;

@@ -1,3 +1,4 @@
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +15,9 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// How long the end of a stream that has said everything is awaited, to use its connection again.
 const END_OF_STREAM: Duration = Duration::from_millis(500);
+
+/// How much may still come that nobody wants, before the connection is closed rather than read out.
+const UNREAD_BYTES: usize = 64 << 10;
 
 /// The answer to one HTTP request: its head, and its body as it comes.
 ///
@@ -113,17 +117,30 @@ impl Answer {
 
     /// Lets go of an answer that has said everything: keeps the connection if its end is there or comes soon.
     pub(super) fn finish(mut self) {
+        let mut room = UNREAD_BYTES;
         let Some(wire) = &mut self.wire else {
             return;
         };
-        if wire.is_over(&mut self.body) {
-            self.give_back();
-            return;
+        while let Poll::Ready(piece) = wire.read_now(&mut self.body) {
+            match piece {
+                Some(Ok(piece)) if piece.len() <= room => room -= piece.len(),
+                Some(_) => return,
+                None => return self.give_back(),
+            }
         }
         tokio::spawn(async move {
-            // Whatever still comes is not wanted; an answer that goes on is closed by being dropped.
-            let _ = timeout(END_OF_STREAM, self.read()).await;
+            let _ = timeout(END_OF_STREAM, self.read_out(room)).await;
         });
+    }
+
+    /// Reads what still comes, up to a bound; beyond it the connection is closed by being dropped.
+    async fn read_out(&mut self, mut room: usize) {
+        while let Ok(Some(piece)) = self.read().await {
+            if piece.len() > room {
+                return;
+            }
+            room -= piece.len();
+        }
     }
 
     fn give_back(&mut self) {

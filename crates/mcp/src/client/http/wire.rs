@@ -88,12 +88,9 @@ impl Wire {
         }
     }
 
-    /// Whether the body is over already, looking no further than what has arrived.
-    pub(super) fn is_over(&mut self, body: &mut Incoming) -> bool {
-        matches!(
-            self.poll_read(&mut Context::from_waker(Waker::noop()), body),
-            Poll::Ready(None)
-        )
+    /// The next piece of an answer's body, if it has arrived already.
+    pub(super) fn read_now(&mut self, body: &mut Incoming) -> Poll<Option<hyper::Result<Bytes>>> {
+        self.poll_read(&mut Context::from_waker(Waker::noop()), body)
     }
 
     /// Looks at the connection without waiting: whether it can carry another request.

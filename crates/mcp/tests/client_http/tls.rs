@@ -1,0 +1,1 @@
+//! HTTPS with certificates that are trusted, and that are not.
