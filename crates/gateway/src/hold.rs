@@ -57,7 +57,7 @@ impl Hold {
             session: Arc::clone(turn.session),
             caller: turn.caller.clone(),
             policy: turn.policy.cloned(),
-            body: turn.body.slice_ref(turn.message.raw().as_bytes()),
+            body: turn.own_bytes(),
             trace_id: turn.trace_id.map(ToOwned::to_owned),
             approval,
             answer,

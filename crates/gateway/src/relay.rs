@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ledger::{Ending, Settlement, Ticket};
 use mcp::client::{Event, Exchange, Reply, ReplyKind, UpstreamError};
 use mcp::envelope::{Bounds, list, read_reply};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::decision::{self, Origin};
@@ -92,6 +93,15 @@ pub(crate) struct Forwarded {
     pub(crate) deadline: Instant,
     pub(crate) patience: Duration,
     pub(crate) is_cancelled: bool,
+    /// A child's reply that waits for what the child said before it.
+    pub(crate) reply: Option<Sorted>,
+}
+
+/// A child's reply, and when everything that the child said before it has come through.
+#[derive(Debug)]
+pub(crate) struct Sorted {
+    reply: Reply,
+    wait: Option<oneshot::Receiver<()>>,
 }
 
 /// What was waited for and came.
@@ -113,6 +123,9 @@ impl Forwarded {
                         return Some(step);
                     }
                 }
+                Came::Reply(reply) if self.session.server.is_child() && self.reply.is_none() => {
+                    self.reply = Some(Sorted { reply, wait: Some(self.session.sorted_until_now()) });
+                }
                 Came::Reply(reply) => return Some(Step::Done(self.answered(reply).await)),
                 Came::Failed(error) => return Some(Step::Done(self.failed(&error).await)),
                 Came::Cancelled => {
@@ -125,7 +138,30 @@ impl Forwarded {
         }
     }
 
+    /// Lets what the child said before its reply come before it here as well.
+    async fn wait_sorted(&mut self) -> Option<Came> {
+        let sorted = self.reply.as_mut()?;
+        if let Some(wait) = &mut sorted.wait {
+            let message = async {
+                match &mut self.place.messages {
+                    Some(messages) => messages.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some(message) = message => return Some(Came::Message(message)),
+                _ = wait => sorted.wait = None,
+            }
+        }
+        let left = self.place.messages.as_mut().and_then(|messages| messages.try_recv().ok());
+        Some(left.map_or_else(|| Came::Reply(sorted.reply.clone()), Came::Message))
+    }
+
     async fn wait(&mut self, until: Instant) -> Came {
+        if let Some(came) = self.wait_sorted().await {
+            return came;
+        }
         let place = &mut self.place;
         let exchange = &mut self.exchange;
         let message = async {

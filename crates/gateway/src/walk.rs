@@ -243,7 +243,7 @@ impl<'a> Turn<'a> {
             Err(error) => return Err(Stop::Told(self.not_sent(account, sent_at, &error).await)),
         };
         let uri = self.request.params.as_ref().and_then(|params| params.uri.as_deref());
-        self.session.remember(method, uri, self.body);
+        self.session.remember(method, uri, &self.own_bytes());
         Ok(Forwarded {
             gate: Arc::clone(self.gate),
             session: Arc::clone(self.session),
@@ -256,6 +256,7 @@ impl<'a> Turn<'a> {
             deadline: sent_at + patience,
             patience,
             is_cancelled: false,
+            reply: None,
         })
     }
 
@@ -264,12 +265,17 @@ impl<'a> Turn<'a> {
     fn outgoing(&self, replaced: Option<&str>) -> (Bytes, IdKey) {
         let own = self.request.id.key();
         let Some(raw_id) = replaced else {
-            let body = if self.session.server.is_child() { one_line(self.message, self.body) } else { self.body.clone() };
+            let body = if self.session.server.is_child() { one_line(self.message, self.body) } else { self.own_bytes() };
             return (body, own);
         };
         let body = self.message.with_id(raw_id);
         let body = mcp::envelope::without_line_breaks(&body).into_owned();
         (body.into(), IdKey::from_raw(raw_id).unwrap_or(own))
+    }
+
+    /// The message as it came, without the rest of a batch.
+    pub(crate) fn own_bytes(&self) -> Bytes {
+        self.body.slice_ref(self.message.raw().as_bytes())
     }
 
     fn filter(&self, method: &str) -> Option<Filter> {

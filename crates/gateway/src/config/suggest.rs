@@ -4,6 +4,7 @@
 pub(super) fn instead_of(wrong: &str, known: &[&str], introduction: &str) -> String {
     let all = listed(known);
     match nearest(wrong, known) {
+        Some(name) if known.len() == 1 => format!("did you mean `{name}`?"),
         Some(name) => format!("did you mean `{name}`? {introduction} {all}"),
         None => format!("{introduction} {all}"),
     }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use mcp::client::{Event, Exchange, Incoming, Reply, UpstreamError};
 use mcp::envelope::{Bounds, IdKey, Kind, Message, Revision, read_reply};
 use policy::{Listed, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
@@ -60,6 +60,8 @@ pub(crate) struct Session {
     ended: AtomicBool,
     last_used: AtomicI64,
     own_requests: AtomicU64,
+    /// Where to ask that everything the server has said so far be sorted first.
+    barriers: Mutex<Option<mpsc::UnboundedSender<oneshot::Sender<()>>>>,
 }
 
 /// What a new connection has to be told again.
@@ -99,6 +101,7 @@ impl Session {
             ended: AtomicBool::new(false),
             last_used: AtomicI64::new(gate.clock.now().as_micros()),
             own_requests: AtomicU64::new(0),
+            barriers: Mutex::new(None),
         });
         session.listen(incoming, early);
         session
@@ -244,24 +247,46 @@ impl Session {
 
     fn listen(self: &Arc<Self>, mut incoming: mpsc::Receiver<Incoming>, early: Vec<Bytes>) {
         let session = Arc::downgrade(self);
+        let (barrier, mut barriers) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
+        *self.barriers.lock().unwrap_or_else(PoisonError::into_inner) = Some(barrier);
         tokio::spawn(async move {
             for message in early {
                 let Some(session) = session.upgrade() else { return };
                 session.sort(message).await;
             }
-            while let Some(said) = incoming.recv().await {
-                let Some(session) = session.upgrade() else { return };
+            loop {
+                let said = tokio::select! {
+                    biased;
+                    said = incoming.recv() => said,
+                    Some(barrier) = barriers.recv() => {
+                        // Whoever asked may have gone.
+                        let _ = barrier.send(());
+                        continue;
+                    }
+                };
+                let (Some(said), Some(session)) = (said, session.upgrade()) else { return };
                 match said {
                     Incoming::Message(message) => session.sort(message).await,
-                    Incoming::Closed(reason) => {
-                        if !session.has_ended() {
-                            warn!(server = session.server.name(), session = %session.id, "lost an upstream: {reason}");
-                        }
-                        return;
-                    }
+                    Incoming::Closed(reason) => return session.lost(&reason),
                 }
             }
         });
+    }
+
+    fn lost(&self, reason: &str) {
+        if !self.has_ended() {
+            warn!(server = self.server.name(), session = %self.id, "lost an upstream: {reason}");
+        }
+    }
+
+    /// Resolves once everything that the server has said until now has been brought to its place.
+    pub(crate) fn sorted_until_now(&self) -> oneshot::Receiver<()> {
+        let (done, wait) = oneshot::channel();
+        if let Some(barriers) = self.barriers.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            // Where nothing is sorted any more, the dropped sender resolves the wait as well.
+            let _ = barriers.send(done);
+        }
+        wait
     }
 
     /// Brings a message that the server sent unasked to where the agent will see it.
