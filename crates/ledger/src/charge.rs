@@ -1,6 +1,5 @@
 //! What a call costs.
 
-use policy::limits;
 use policy::{Count, Decimal, Scope, Window, WindowKind};
 
 /// Which counter a charge goes to. Editing a policy keeps its counters.
@@ -22,7 +21,7 @@ pub struct Charge<'a> {
     /// The counter.
     pub key: CounterKey<'a>,
     /// The limit's window.
-    pub window: &'a Window,
+    pub window: Window,
     /// How the window moves.
     pub kind: WindowKind,
     /// The most the counter may hold.

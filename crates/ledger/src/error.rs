@@ -7,16 +7,22 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum OpenError {
     /// Another gateway owns the directory.
-    #[error("the data directory `{0}` is in use by a running gateway: stop it, or talk to it through its API")]
+    #[error(
+        "the data directory `{0}` is in use by a running gateway: stop it, or talk to it through its API"
+    )]
     HeldByGateway(PathBuf),
     /// Processes that share the directory are running.
-    #[error("the data directory `{0}` is in use by `toolgate run` or another command: wait for it to end, or give the gateway a directory of its own")]
+    #[error(
+        "the data directory `{0}` is in use by `toolgate run` or another command: wait for it to end, or give the gateway a directory of its own"
+    )]
     HeldByOthers(PathBuf),
     /// Another process has been opening the directory for too long.
     #[error("another process is still opening the data directory `{0}`: try again")]
     Busy(PathBuf),
     /// The database was written by a later version.
-    #[error("the ledger was written by a newer toolgate (schema {found}, this one knows {known}): use that version, or another data directory")]
+    #[error(
+        "the ledger was written by a newer toolgate (schema {found}, this one knows {known}): use that version, or another data directory"
+    )]
     Newer {
         /// Schema version in the database.
         found: i64,
@@ -86,7 +92,9 @@ pub enum LedgerError {
         reason: String,
     },
     /// The grant has too many approvals waiting.
-    #[error("grant `{grant}` has {count} approvals waiting for a decision: decide some of them first")]
+    #[error(
+        "grant `{grant}` has {count} approvals waiting for a decision: decide some of them first"
+    )]
     TooManyApprovals {
         /// The grant's id.
         grant: String,

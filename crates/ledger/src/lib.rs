@@ -19,18 +19,37 @@
 //! Both leave the same database behind.
 
 mod approvals;
+mod audit;
+mod bytes;
+mod call;
+mod chain;
+mod change;
 mod charge;
+mod directory;
 mod entry;
 mod error;
+mod export;
+mod facts;
+mod frame;
 mod grants;
 mod ledger;
+mod log;
 mod options;
+mod orphans;
+mod owned;
 mod policies;
+mod record;
+mod shared;
+mod sqlite;
 
 pub use approvals::{Approval, ApprovalFilter, ApprovalState, ApprovalUse, AskApproval, Decision};
 pub use charge::{Charge, CounterKey};
-pub use entry::{Entry, EntryFilter, EntryId, Ending, Intent, InvalidEntryId, Outcome, Settlement, UpstreamResult};
+pub use entry::{
+    Ending, Entry, EntryFilter, EntryId, Intent, InvalidEntryId, Outcome, Settlement,
+    UpstreamResult,
+};
 pub use error::{ApprovalGone, LedgerError, OpenError};
+pub use export::EXPORT_COLUMNS;
 pub use grants::{Access, FileGrant, Grant, GrantCheck, NewGrant, Origin, Token};
 pub use ledger::{EntryStream, Ledger, Reserved, Ticket, Verified};
 pub use options::{Options, Synchronous};

@@ -1,0 +1,255 @@
+//! The table `entries`.
+
+use policy::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{CachedStatement, Connection, Row, ToSql, params};
+
+use super::{integer, unexpected, unsigned};
+use crate::chain::{Hash, Head};
+use crate::record::{Opened, Settled};
+use crate::{Entry, EntryFilter, EntryId, Outcome, UpstreamResult};
+
+const COLUMNS: &str = r#"opened_seq, opened_hash, id, at, instance, outcome, "grant", client, session, server, method, tool, category, policy,
+    policy_version, rule, reason, approval, argument_keys, arguments_hmac, request_id, trace_id, settled_seq, settled_hash, settled_at, result,
+    upstream_status, is_error, gateway_us, upstream_us"#;
+
+/// Where [`read`] finds the places of an entry's two records.
+pub(crate) const OPENED_SEQ: usize = 0;
+pub(crate) const SETTLED_SEQ: usize = 22;
+
+/// Adds an entry, settled or not.
+pub(crate) fn insert(
+    connection: &Connection,
+    place: &Head,
+    opened: &Opened<'_>,
+    settled: Option<(&Head, &Settled)>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    let outcome = settled.map(|(_, record)| record);
+    statement.execute(params![
+        integer(place.seq),
+        place.hash,
+        opened.id.to_string(),
+        opened.at.as_micros(),
+        integer(opened.instance),
+        opened.outcome.as_str(),
+        opened.grant,
+        opened.client,
+        opened.session,
+        opened.server,
+        opened.method,
+        opened.tool,
+        opened.category,
+        opened.policy,
+        opened.policy_version,
+        opened.rule,
+        opened.reason,
+        opened.approval,
+        opened.argument_keys,
+        opened.arguments_hmac,
+        opened.request_id,
+        opened.trace_id,
+        settled.map(|(place, _)| integer(place.seq)),
+        settled.map(|(place, _)| place.hash),
+        outcome.map(|record| record.at.as_micros()),
+        outcome.map(|record| record.result.as_str()),
+        outcome.and_then(|record| record.status),
+        outcome.and_then(|record| record.is_error),
+        outcome.map(|record| integer(record.gateway_us)),
+        outcome.map(|record| integer(record.upstream_us)),
+    ])?;
+    Ok(())
+}
+
+/// Adds the settled record to an entry; says whether there was an unsettled one.
+pub(crate) fn settle(
+    connection: &Connection,
+    place: &Head,
+    record: &Settled,
+) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE entries SET settled_seq = ?, settled_hash = ?, settled_at = ?, result = ?, upstream_status = ?, is_error = ?, gateway_us = ?,
+             upstream_us = ? WHERE opened_seq = ? AND settled_seq IS NULL",
+    )?;
+    let changed = statement.execute(params![
+        integer(place.seq),
+        place.hash,
+        record.at.as_micros(),
+        record.result.as_str(),
+        record.status,
+        record.is_error,
+        integer(record.gateway_us),
+        integer(record.upstream_us),
+        integer(record.opened_seq),
+    ])?;
+    Ok(changed == 1)
+}
+
+/// The instances that have calls without an outcome.
+pub(crate) fn unsettled_instances(connection: &Connection) -> rusqlite::Result<Vec<u64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT instance FROM entries WHERE settled_seq IS NULL AND outcome = 'allow'",
+    )?;
+    statement
+        .query_map([], |row| unsigned(0, row.get(0)?))?
+        .collect()
+}
+
+/// The entries of an instance without an outcome, oldest first.
+pub(crate) fn unsettled_of(connection: &Connection, instance: u64) -> rusqlite::Result<Vec<u64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT opened_seq FROM entries WHERE settled_seq IS NULL AND outcome = 'allow' AND instance = ? ORDER BY opened_seq")?;
+    statement
+        .query_map([integer(instance)], |row| unsigned(0, row.get(0)?))?
+        .collect()
+}
+
+/// In which direction entries are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// Reads the entries that pass the filter.
+pub(crate) fn select(
+    connection: &Connection,
+    filter: &EntryFilter,
+    direction: Direction,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let mut conditions: Vec<(&str, Box<dyn ToSql>)> = Vec::new();
+    let mut add = |condition, value: Option<Box<dyn ToSql>>| {
+        conditions.extend(value.map(|value| (condition, value)))
+    };
+    let text = |text: &Option<String>| text.clone().map(|text| Box::new(text) as Box<dyn ToSql>);
+    let time =
+        |time: Option<Timestamp>| time.map(|time| Box::new(time.as_micros()) as Box<dyn ToSql>);
+    add("at >= ?", time(filter.since));
+    add("at < ?", time(filter.until));
+    add("\"grant\" = ?", text(&filter.grant));
+    add("server = ?", text(&filter.server));
+    add("tool = ?", text(&filter.tool));
+    add("rule = ?", text(&filter.rule));
+    add(
+        "outcome = ?",
+        filter
+            .outcome
+            .map(|outcome| Box::new(outcome.as_str()) as Box<dyn ToSql>),
+    );
+    add(
+        "opened_seq > ?",
+        filter
+            .after_seq
+            .map(|seq| Box::new(integer(seq)) as Box<dyn ToSql>),
+    );
+    let order = match direction {
+        Direction::NewestFirst => "DESC",
+        Direction::OldestFirst => "ASC",
+    };
+    let wanted: Vec<&str> = conditions
+        .iter()
+        .map(|(condition, _)| *condition)
+        .chain(["1"])
+        .collect();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM entries WHERE {} ORDER BY opened_seq {order} LIMIT ?",
+        wanted.join(" AND ")
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values: Vec<&dyn ToSql> = conditions
+        .iter()
+        .map(|(_, value)| &**value)
+        .chain([&limit as &dyn ToSql])
+        .collect();
+    let mut statement = connection.prepare(&sql)?;
+    statement.query_map(values.as_slice(), read)?.collect()
+}
+
+/// Reads one entry.
+pub(crate) fn find(connection: &Connection, id: EntryId) -> rusqlite::Result<Option<Entry>> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE id = ?"))?;
+    let mut rows = statement.query_map([id.to_string()], read)?;
+    rows.next().transpose()
+}
+
+/// The entries whose opened records lie in this part of the chain.
+pub(crate) fn opened_between(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE opened_seq > ? AND opened_seq <= ? ORDER BY opened_seq LIMIT ?"))
+}
+
+/// The entries whose settled records lie in this part of the chain.
+pub(crate) fn settled_between(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE settled_seq > ? AND settled_seq <= ? ORDER BY settled_seq LIMIT ?"))
+}
+
+/// The last place in the chain that any row claims.
+pub(crate) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT max(coalesce((SELECT max(opened_seq) FROM entries), 0), coalesce((SELECT max(settled_seq) FROM entries), 0))", [], |row| row.get(0))
+}
+
+/// Reads a row of [`COLUMNS`], strictly: a value that this program never writes is an error.
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let seq = |column| -> rusqlite::Result<Option<u64>> {
+        row.get::<_, Option<i64>>(column)?
+            .map(|number| unsigned(column, number))
+            .transpose()
+    };
+    Ok(Entry {
+        opened_seq: unsigned(0, row.get(0)?)?,
+        opened_hash: row.get(1)?,
+        id: row
+            .get_ref(2)?
+            .as_str()?
+            .parse()
+            .map_err(|_| unexpected(2, Type::Text, "not a record id"))?,
+        at: Timestamp::from_micros(row.get(3)?),
+        instance: unsigned(4, row.get(4)?)?,
+        outcome: Outcome::parse(row.get_ref(5)?.as_str()?)
+            .ok_or_else(|| unexpected(5, Type::Text, "not an outcome"))?,
+        grant: row.get(6)?,
+        client: row.get(7)?,
+        session: row.get(8)?,
+        server: row.get(9)?,
+        method: row.get(10)?,
+        tool: row.get(11)?,
+        category: row.get(12)?,
+        policy: row.get(13)?,
+        policy_version: row.get(14)?,
+        rule: row.get(15)?,
+        reason: row.get(16)?,
+        approval: row.get(17)?,
+        argument_keys: row.get(18)?,
+        arguments_hmac: row.get::<_, Option<Hash>>(19)?,
+        request_id: row.get(20)?,
+        trace_id: row.get(21)?,
+        settled_seq: seq(22)?,
+        settled_hash: row.get::<_, Option<Hash>>(23)?,
+        settled_at: row.get::<_, Option<i64>>(24)?.map(Timestamp::from_micros),
+        result: result(row)?,
+        upstream_status: row.get(26)?,
+        is_error: flag(row)?,
+        gateway_us: seq(28)?,
+        upstream_us: seq(29)?,
+    })
+}
+
+fn result(row: &Row<'_>) -> rusqlite::Result<Option<UpstreamResult>> {
+    let word = row.get_ref(25)?.as_str_or_null()?;
+    word.map(|word| {
+        UpstreamResult::parse(word).ok_or_else(|| unexpected(25, Type::Text, "not a result"))
+    })
+    .transpose()
+}
+
+fn flag(row: &Row<'_>) -> rusqlite::Result<Option<bool>> {
+    match row.get::<_, Option<i64>>(27)? {
+        None => Ok(None),
+        Some(0) => Ok(Some(false)),
+        Some(1) => Ok(Some(true)),
+        Some(_) => Err(unexpected(27, Type::Integer, "not a yes or no")),
+    }
+}
