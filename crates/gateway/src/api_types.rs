@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 pub use convert::{hex, read_time, time_text};
 
+/// How many rows one answer lists at most; an export has no such bound.
+pub const MAX_ROWS: usize = 10_000;
+
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {

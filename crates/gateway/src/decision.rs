@@ -128,7 +128,7 @@ pub(crate) fn failure(raw_id: &str, code: i64, message: &str, origin: Origin, re
         Origin::Upstream => "upstream",
         Origin::Gate => "gate",
     };
-    let record = record.map(answer::escape).map_or_else(|| "null".to_owned(), |record| record);
+    let record = record.map_or_else(|| "null".to_owned(), answer::escape);
     let data = format!(r#"{{"dev.toolgate/error":{{"origin":"{origin}","retry":{retry},"record":{record}}}}}"#);
     answer::error(raw_id, code, message, Some(&data))
 }

@@ -287,10 +287,8 @@ impl Forwarded {
 
 /// What the agent is told when the upstream failed.
 pub(crate) fn failure_answer(raw_id: &str, server: &str, error: &UpstreamError, record: Option<&str>) -> String {
-    let code = match error {
-        UpstreamError::Nonsense(_) | UpstreamError::TooLarge { .. } => decision::INTERNAL_ERROR,
-        _ => CONNECTION_CLOSED,
-    };
+    let is_nonsense = matches!(error, UpstreamError::Nonsense(_) | UpstreamError::TooLarge { .. });
+    let code = if is_nonsense { decision::INTERNAL_ERROR } else { CONNECTION_CLOSED };
     let message = format!("`{server}` failed: {error}");
     decision::failure(raw_id, code, &message, Origin::Upstream, error.nothing_was_sent(), record)
 }

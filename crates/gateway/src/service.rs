@@ -41,14 +41,17 @@ pub(crate) enum ServiceError {
 
 impl From<LedgerError> for ServiceError {
     fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Unknown { .. } => Self::NotFound(error.to_string()),
-            LedgerError::LabelTaken(_)
-            | LedgerError::ReadOnly(_)
-            | LedgerError::NotDecidable { .. }
-            | LedgerError::TooManyApprovals { .. } => Self::Conflict(error.to_string()),
-            _ => Self::Ledger(error),
+        if matches!(error, LedgerError::Unknown { .. }) {
+            return Self::NotFound(error.to_string());
         }
+        let is_conflict = matches!(
+            error,
+            LedgerError::LabelTaken(_)
+                | LedgerError::ReadOnly(_)
+                | LedgerError::NotDecidable { .. }
+                | LedgerError::TooManyApprovals { .. }
+        );
+        if is_conflict { Self::Conflict(error.to_string()) } else { Self::Ledger(error) }
     }
 }
 

@@ -390,10 +390,10 @@ impl<'a> Turn<'a> {
 
     /// A result for tools, an error for everything else.
     pub(crate) fn tell(&self, target: &Target<'_>, decision: &Decision<'_>) -> String {
-        match target {
-            Target::Tool(_) => decision.as_tool_result(self.raw_id()),
-            _ => decision.as_error(self.raw_id()),
+        if matches!(target, Target::Tool(_)) {
+            return decision.as_tool_result(self.raw_id());
         }
+        decision.as_error(self.raw_id())
     }
 }
 
