@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+use gateway::api_types::MAX_ROWS;
 use serde::Serialize;
 
 /// Standard output, buffered; dropped errors would hide a full disk, so [`Output::finish`] it.
@@ -52,6 +53,12 @@ impl Output {
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         Ok(self.writer.flush()?)
     }
+}
+
+/// Reads how many rows a list may have.
+pub(crate) fn rows(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=MAX_ROWS).contains(count));
+    count.ok_or_else(|| format!("write a number from 1 to {MAX_ROWS}"))
 }
 
 /// Writes a line for people to standard error; if that is closed there is nobody left to tell.

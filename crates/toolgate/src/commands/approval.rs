@@ -14,7 +14,7 @@ use crate::api_client::percent_encoded;
 use crate::data_dir::LedgerPlace;
 use crate::exit::Ended;
 use crate::ledger_access::{IfAbsent, LedgerAccess, block_on};
-use crate::output::{Output, say, shown};
+use crate::output::{self, Output, say, shown};
 
 /// How many approvals a list has at most, unless told otherwise.
 const DEFAULT_LIMIT: usize = 100;
@@ -45,7 +45,7 @@ struct List {
     state: State,
 
     /// List at most this many
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = output::rows)]
     limit: usize,
 
     /// Print JSON objects, one a line

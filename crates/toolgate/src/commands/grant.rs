@@ -11,7 +11,7 @@ use crate::api_client::percent_encoded;
 use crate::data_dir::LedgerPlace;
 use crate::exit::Ended;
 use crate::ledger_access::{IfAbsent, LedgerAccess, block_on};
-use crate::output::{Output, say, shown};
+use crate::output::{self, Output, say, shown};
 use crate::times;
 
 /// Make, list, revoke and rotate grants
@@ -64,7 +64,7 @@ struct List {
     all: bool,
 
     /// List at most this many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = output::rows)]
     limit: Option<usize>,
 
     /// Print JSON objects, one a line
@@ -230,7 +230,7 @@ impl Name {
         let made = match &ledger {
             LedgerAccess::Gateway(client) => client.post(&self.path("rotate"), &()).await?,
             LedgerAccess::Direct(ledger) => {
-                let (grant, token) = ledger.rotate_grant(&self.grant, Clock::System.now()).await?;
+                let (grant, token) = ledger.rotate_grant(&self.grant).await?;
                 with_token(&grant, &token)
             }
         };

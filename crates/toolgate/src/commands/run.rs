@@ -22,7 +22,10 @@ use crate::{data_dir, diagnostics, logging};
 ///
 /// For a client's `mcpServers` entry: put `toolgate run --policy FILE --` in front of the server's own command. The server inherits this process's environment.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("upstream").required(true).args(["url", "command"]))]
+#[command(
+    group = ArgGroup::new("upstream").required(true).args(["url", "command"]),
+    override_usage = "toolgate run [OPTIONS] --policy <FILE> -- <COMMAND>…\n       toolgate run [OPTIONS] --policy <FILE> --url <URL>"
+)]
 pub(crate) struct Run {
     /// Policy that judges every call
     #[arg(long, value_name = "FILE")]

@@ -7,7 +7,7 @@ use super::{Filter, HEAD, row};
 use crate::data_dir::LedgerPlace;
 use crate::exit::Ended;
 use crate::ledger_access::{IfAbsent, LedgerAccess};
-use crate::output::{Output, say};
+use crate::output::{self, Output, say};
 
 /// How many entries a list has at most, unless told otherwise.
 const DEFAULT_LIMIT: usize = 50;
@@ -19,7 +19,7 @@ pub(super) struct List {
     filter: Filter,
 
     /// List at most this many
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = output::rows)]
     limit: usize,
 
     /// Print JSON objects, one a line

@@ -9,7 +9,7 @@ use super::{Filter, list, row};
 use crate::data_dir::LedgerPlace;
 use crate::exit::Ended;
 use crate::ledger_access::{IfAbsent, LedgerAccess};
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// How many earlier entries are shown first, unless told otherwise.
 const DEFAULT_LIMIT: usize = 10;
@@ -27,7 +27,7 @@ pub(super) struct Tail {
     filter: Filter,
 
     /// Show this many earlier calls first
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = output::rows)]
     limit: usize,
 
     /// Print JSON objects, one a line
@@ -43,20 +43,17 @@ impl Tail {
         let directory = self.place.resolve()?;
         let ledger = LedgerAccess::open(&directory, IfAbsent::Complain)?;
         let json = self.json;
-        let limit = self.limit;
         let query = self.filter.query();
         // The place to go on from is the newest entry of any kind, also where the filter has none.
         let newest = AuditQuery { limit: Some(1), ..AuditQuery::default() };
         let newest = list::read(&ledger, &newest).await?;
         let mut after = newest.first().map_or(0, |entry| entry.seq);
         let mut out = Output::new();
-        if limit > 0 {
-            let query = AuditQuery { limit: Some(limit), ..query.clone() };
-            let mut earlier = list::read(&ledger, &query).await?;
-            earlier.reverse();
-            earlier.retain(|entry| entry.seq <= after);
-            show(&mut out, &earlier, json)?;
-        }
+        let mut earlier =
+            list::read(&ledger, &AuditQuery { limit: Some(self.limit), ..query.clone() }).await?;
+        earlier.reverse();
+        earlier.retain(|entry| entry.seq <= after);
+        show(&mut out, &earlier, json)?;
         loop {
             let query = AuditQuery { after: Some(after), limit: Some(PAGE), ..query.clone() };
             let entries = list::read(&ledger, &query).await?;

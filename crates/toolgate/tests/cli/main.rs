@@ -1,0 +1,16 @@
+//! The built binary, as its users run it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod audit;
+mod check;
+mod explain;
+mod grant;
+mod reference;
+mod start;
+mod support;
