@@ -109,7 +109,7 @@ impl Service {
 
     pub(crate) async fn rotate_grant(&self, id: &str) -> Result<(Grant, String), ServiceError> {
         let now = self.gate.clock.now();
-        let (grant, token) = self.gate.ledger.rotate_grant(id, now).await?;
+        let (grant, token) = self.gate.ledger.rotate_grant(id).await?;
         tracing::info!(grant = %grant.label, "gave a grant a new token");
         Ok((Grant::of(&grant, now), token.as_str().to_owned()))
     }

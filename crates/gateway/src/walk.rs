@@ -187,7 +187,7 @@ impl<'a> Turn<'a> {
         let policy = self.policy.map_or("", |policy| &policy.name);
         ledger::Charge {
             key: ledger::CounterKey { policy, scope: limit.scope, subject, counter: &charge.counter },
-            window: &limit.window,
+            window: limit.window,
             kind: limit.kind,
             max: &limit.max,
             cost: &charge.cost,
