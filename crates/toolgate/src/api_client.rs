@@ -38,40 +38,25 @@ impl Client {
             let file = directory.join(name);
             fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))
         };
-        let presence: Presence = serde_json::from_str(&read(PRESENCE)?)
-            .with_context(|| format!("`{PRESENCE}` cannot be read"))?;
-        let address: SocketAddr = presence
-            .address
-            .parse()
-            .with_context(|| format!("`{PRESENCE}` has no address"))?;
+        let presence: Presence =
+            serde_json::from_str(&read(PRESENCE)?).with_context(|| format!("`{PRESENCE}` cannot be read"))?;
+        let address: SocketAddr = presence.address.parse().with_context(|| format!("`{PRESENCE}` has no address"))?;
         let token = read(ADMIN_TOKEN)?.trim().to_owned();
         Ok(Self { address: reachable(address), token })
     }
 
-    pub(crate) async fn get<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        query: &impl Serialize,
-    ) -> anyhow::Result<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> anyhow::Result<T> {
         let path = with_query(path, query)?;
         self.answer(self.send(Method::GET, &path, None).await?).await
     }
 
-    pub(crate) async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> anyhow::Result<T> {
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
         let body = serde_json::to_vec(body)?;
         self.answer(self.send(Method::POST, path, Some(body)).await?).await
     }
 
     /// Asks for something long; the caller reads the body piece by piece.
-    pub(crate) async fn stream(
-        &self,
-        path: &str,
-        query: &impl Serialize,
-    ) -> anyhow::Result<Incoming> {
+    pub(crate) async fn stream(&self, path: &str, query: &impl Serialize) -> anyhow::Result<Incoming> {
         let path = with_query(path, query)?;
         let response = self.send(Method::GET, &path, None).await?;
         if response.status().is_success() {
@@ -80,20 +65,14 @@ impl Client {
         Err(self.refusal(response).await)
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Vec<u8>>,
-    ) -> anyhow::Result<Response<Incoming>> {
+    async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> anyhow::Result<Response<Incoming>> {
         let connecting = TcpStream::connect(self.address);
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
             .await
             .map_err(|_| anyhow!("it did not answer in time"))
             .and_then(|connected| Ok(connected?))
             .with_context(|| format!("could not connect to the gateway at {}", self.address))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // The connection ends with its one exchange; what goes wrong on it shows in the answer.
         tokio::spawn(connection);
         let mut request = Request::builder()

@@ -48,8 +48,8 @@ pub(crate) fn of_user() -> anyhow::Result<PathBuf> {
     if let Some(state) = absolute("XDG_STATE_HOME") {
         return Ok(state.join("toolgate"));
     }
-    let home = absolute("HOME")
-        .context("neither XDG_STATE_HOME nor HOME is set: name a directory with `--data-dir`")?;
+    let home =
+        absolute("HOME").context("neither XDG_STATE_HOME nor HOME is set: name a directory with `--data-dir`")?;
     Ok(home.join(".local/state/toolgate"))
 }
 

@@ -38,7 +38,5 @@ pub(crate) fn code(result: anyhow::Result<Ended>) -> ExitCode {
 
 /// Whether whoever read our output had enough, as `head` does.
 fn reader_left(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -31,18 +31,16 @@ impl LedgerAccess {
     pub(crate) fn open(directory: &Path, if_absent: IfAbsent) -> anyhow::Result<Self> {
         match if_absent {
             IfAbsent::Create => data_dir::create(directory)?,
-            IfAbsent::Complain if is_empty(directory) => bail!(
-                "there is no ledger in `{}`: name its directory with `--data-dir`",
-                directory.display()
-            ),
+            IfAbsent::Complain if is_empty(directory) => {
+                bail!("there is no ledger in `{}`: name its directory with `--data-dir`", directory.display())
+            }
             IfAbsent::Complain => {}
         }
         match Ledger::open_shared(directory, Options::default()) {
             Ok(ledger) => Ok(Self::Direct(ledger)),
             Err(OpenError::HeldByGateway(_)) => {
-                let client = Client::of_directory(directory).with_context(|| {
-                    format!("a gateway holds `{}`, but cannot be reached", directory.display())
-                })?;
+                let client = Client::of_directory(directory)
+                    .with_context(|| format!("a gateway holds `{}`, but cannot be reached", directory.display()))?;
                 Ok(Self::Gateway(client))
             }
             Err(error) => Err(error.into()),
@@ -64,9 +62,5 @@ fn is_empty(directory: &Path) -> bool {
 
 /// Runs a command's asynchronous part on this thread.
 pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("could not start")?
-        .block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("could not start")?.block_on(work)
 }

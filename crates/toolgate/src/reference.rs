@@ -46,10 +46,8 @@ fn section(text: &mut String, command: &Command, parent: &str, level: usize) {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).trim();
     text.push_str(&format!("\n```text\n{usage}\n```\n"));
-    let arguments: Vec<&Arg> = command
-        .get_arguments()
-        .filter(|argument| !argument.is_hide_set() && argument.get_id() != "help")
-        .collect();
+    let arguments: Vec<&Arg> =
+        command.get_arguments().filter(|argument| !argument.is_hide_set() && argument.get_id() != "help").collect();
     if arguments.is_empty() {
         return;
     }
@@ -71,10 +69,8 @@ fn form(argument: &Arg) -> String {
     let values = argument.get_value_names().unwrap_or_default();
     let values = values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let takes_value = argument.get_action().takes_values();
-    let flags = [
-        argument.get_short().map(|short| format!("-{short}")),
-        argument.get_long().map(|long| format!("--{long}")),
-    ];
+    let flags =
+        [argument.get_short().map(|short| format!("-{short}")), argument.get_long().map(|long| format!("--{long}"))];
     let flags = flags.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let many = argument.get_num_args().is_some_and(|range| range.max_values() > 1);
     let dots = if many { "…" } else { "" };
@@ -90,11 +86,8 @@ fn meaning(argument: &Arg) -> String {
     let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
     let mut text = help.replace('|', "\\|").replace('\n', " ");
     if argument.get_action().takes_values() {
-        let choices: Vec<_> = argument
-            .get_possible_values()
-            .iter()
-            .map(|value| format!("`{}`", value.get_name()))
-            .collect();
+        let choices: Vec<_> =
+            argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
         if !choices.is_empty() {
             text.push_str(&format!("; one of {}", choices.join(", ")));
         }

@@ -7,8 +7,7 @@ use policy::approvals::State;
 use policy::document::Format;
 
 use super::{
-    Access, Approval, ApprovalState, AuditQuery, Decision, Entry, Grant, GrantState, Origin,
-    PolicyFormat, Verification,
+    Access, Approval, ApprovalState, AuditQuery, Decision, Entry, Grant, GrantState, Origin, PolicyFormat, Verification,
 };
 
 /// Writes a time as RFC 3339 in UTC, as precise as it is.
@@ -32,8 +31,7 @@ pub fn read_time(text: &str) -> Result<Timestamp, String> {
 /// Writes bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
@@ -47,10 +45,8 @@ impl Grant {
             None if grant.is_valid(now) => GrantState::Active,
             None => GrantState::Expired,
         };
-        let access = grant.access.iter().map(|access| Access {
-            server: access.server.clone(),
-            policy: access.policy.clone(),
-        });
+        let access =
+            grant.access.iter().map(|access| Access { server: access.server.clone(), policy: access.policy.clone() });
         Self {
             id: grant.id.clone(),
             label: grant.label.clone(),
@@ -76,11 +72,7 @@ impl From<&Access> for ledger::Access {
 impl Approval {
     /// Shows an approval as it stands at `now`; `labels` has the label of each grant's id.
     #[must_use]
-    pub fn of(
-        approval: &ledger::Approval,
-        labels: &BTreeMap<String, String>,
-        now: Timestamp,
-    ) -> Self {
+    pub fn of(approval: &ledger::Approval, labels: &BTreeMap<String, String>, now: Timestamp) -> Self {
         let label = labels.get(&approval.grant).unwrap_or(&approval.grant);
         Self {
             id: approval.id.clone(),
@@ -167,9 +159,8 @@ impl AuditQuery {
     /// A sentence about the part that cannot be read.
     pub fn filter(&self) -> Result<ledger::EntryFilter, String> {
         let outcome = self.outcome.as_deref().map(|word| {
-            ledger::Outcome::parse(word).ok_or_else(|| {
-                format!("`{word}` is not an outcome: write allow, deny, hide, limit, approve or reject")
-            })
+            ledger::Outcome::parse(word)
+                .ok_or_else(|| format!("`{word}` is not an outcome: write allow, deny, hide, limit, approve or reject"))
         });
         Ok(ledger::EntryFilter {
             since: self.since.as_deref().map(read_time).transpose()?,

@@ -51,11 +51,7 @@ pub(super) fn read(reader: &mut Reader<'_>, place: &Place<'_>, known: &Known<'_>
     grants
 }
 
-fn read_label(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    labels: &mut BTreeSet<String>,
-) -> Option<String> {
+fn read_label(reader: &mut Reader<'_>, fields: &Fields<'_>, labels: &mut BTreeSet<String>) -> Option<String> {
     let Some(place) = fields.get("label") else {
         reader.error(&fields.place, "a grant needs a `label`".to_owned(), "add `label: alice-laptop`");
         return None;
@@ -77,9 +73,7 @@ fn read_label(
 
 /// Whether `label` can be the label of a grant.
 pub fn is_label(label: &str) -> bool {
-    (1..=MAX_NAME).contains(&label.chars().count())
-        && label.trim() == label
-        && !label.contains(char::is_control)
+    (1..=MAX_NAME).contains(&label.chars().count()) && label.trim() == label && !label.contains(char::is_control)
 }
 
 fn read_token(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<[u8; 32]> {
@@ -148,11 +142,7 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-fn read_access(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    known: &Known<'_>,
-) -> Option<Vec<Access>> {
+fn read_access(reader: &mut Reader<'_>, fields: &Fields<'_>, known: &Known<'_>) -> Option<Vec<Access>> {
     let example = "write `access: [ { server: NAME, policy: NAME } ]`";
     let Some(place) = fields.get("access") else {
         reader.error(&fields.place, "a grant needs `access`".to_owned(), example);
@@ -180,12 +170,7 @@ fn read_access(
     (access.len() == count).then_some(access)
 }
 
-fn read_reference(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    field: &str,
-    known: &[&str],
-) -> Option<String> {
+fn read_reference(reader: &mut Reader<'_>, fields: &Fields<'_>, field: &str, known: &[&str]) -> Option<String> {
     let Some(place) = fields.get(field) else {
         let help = format!("add `{field}: NAME`");
         reader.error(&fields.place, format!("an access needs a `{field}`"), help);

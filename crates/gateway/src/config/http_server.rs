@@ -38,22 +38,16 @@ impl HttpServer {
     /// # Errors
     ///
     /// A sentence about the first thing that is wrong.
-    pub fn checked(
-        url: &str,
-        headers: &[String],
-        environment: Environment<'_>,
-    ) -> Result<Self, String> {
+    pub fn checked(url: &str, headers: &[String], environment: Environment<'_>) -> Result<Self, String> {
         let sentence = |fault: Fault| format!("{}: {}", fault.message, fault.help);
         check_url(url).map_err(sentence)?;
         let mut checked = Vec::new();
         for header in headers {
-            let (name, value) = header
-                .split_once(':')
-                .ok_or_else(|| "a header has no `:`: write it as `Name: value`".to_owned())?;
+            let (name, value) =
+                header.split_once(':').ok_or_else(|| "a header has no `:`: write it as `Name: value`".to_owned())?;
             let no_files = &mut |path: &str| Err(format!("`{path}` cannot be read here"));
-            let value = substitute(value.trim(), environment, no_files).map_err(|unfilled| {
-                unfilled.into_iter().map(|one| one.message).collect::<Vec<_>>().join("; ")
-            })?;
+            let value = substitute(value.trim(), environment, no_files)
+                .map_err(|unfilled| unfilled.into_iter().map(|one| one.message).collect::<Vec<_>>().join("; "))?;
             let name = check_header(name, &value).map_err(sentence)?;
             checked.push((name, Secret::new(value)));
         }
@@ -61,11 +55,7 @@ impl HttpServer {
     }
 }
 
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    place: &Place<'_>,
-) -> Option<HttpServer> {
+pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, place: &Place<'_>) -> Option<HttpServer> {
     let url = reader.filled(place, "`url`");
     let fault = url.as_deref().and_then(|url| check_url(url).err());
     let headers = fields.get("headers").map_or_else(Vec::new, |at| read_headers(reader, &at));
@@ -101,9 +91,7 @@ fn read_headers(reader: &mut Reader<'_>, place: &Place<'_>) -> Vec<(String, Secr
 
 fn check_url(url: &str) -> Result<(), Fault> {
     let help = "write it as `https://host/path` or `http://host:port/path`";
-    let parsed = url
-        .parse::<Uri>()
-        .map_err(|why| Fault { message: format!("`url` cannot be read: {why}"), help })?;
+    let parsed = url.parse::<Uri>().map_err(|why| Fault { message: format!("`url` cannot be read: {why}"), help })?;
     let known_scheme = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&parsed.scheme());
     if !known_scheme || parsed.host().unwrap_or_default().is_empty() {
         return Err(Fault { message: "`url` is not an HTTP address".to_owned(), help });
@@ -120,8 +108,7 @@ fn check_url(url: &str) -> Result<(), Fault> {
 fn is_this_machine(url: &str) -> bool {
     let uri = url.parse::<Uri>().unwrap_or_default();
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Checks a header and gives its name in lower case.

@@ -29,8 +29,8 @@ use policy::{Problem, Severity};
 
 pub use grants::is_label;
 pub use model::{
-    Access, Bounds, ChildServer, Config, DEFAULT_DATA_DIR, DEFAULT_LISTEN, FailMode, GrantConfig,
-    HttpServer, LedgerStore, PolicyConfig, PolicyOrigin, ServerConfig, ServerKind, Timeouts,
+    Access, Bounds, ChildServer, Config, DEFAULT_DATA_DIR, DEFAULT_LISTEN, FailMode, GrantConfig, HttpServer,
+    LedgerStore, PolicyConfig, PolicyOrigin, ServerConfig, ServerKind, Timeouts,
 };
 pub use policies::is_policy_name;
 pub use problem::{FileProblem, Source};
@@ -96,8 +96,7 @@ impl Config {
             .map_err(|problems| problems.into_iter().map(in_source).collect::<Vec<_>>())?;
         let problems = document.problems.into_iter().map(in_source).collect();
         let files = vec![file.to_owned()];
-        let mut reader =
-            Reader { source: Arc::clone(&source), base_dir, environment, problems, files };
+        let mut reader = Reader { source: Arc::clone(&source), base_dir, environment, problems, files };
         let config = read_config(&mut reader, &document.root);
         let problems = in_order(reader.problems, &source);
         match config {
@@ -132,10 +131,7 @@ fn read_config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
         config.policies = policies::read(reader, &at);
     }
     if let Some(at) = fields.get("grants") {
-        let known = grants::Known {
-            servers: names(root.get("servers")),
-            policies: names(root.get("policies")),
-        };
+        let known = grants::Known { servers: names(root.get("servers")), policies: names(root.get("policies")) };
         config.grants = grants::read(reader, &at, &known);
     }
     if !fields.has("servers") {
@@ -183,16 +179,9 @@ fn in_order(mut problems: Vec<FileProblem>, own: &Arc<Source>) -> Vec<FileProble
     let mut seen = BTreeSet::new();
     problems.retain(|one| {
         let problem = &one.problem;
-        seen.insert((
-            one.source.file.clone(),
-            problem.pointer.clone(),
-            problem.span.start,
-            problem.message.clone(),
-        ))
+        seen.insert((one.source.file.clone(), problem.pointer.clone(), problem.span.start, problem.message.clone()))
     });
-    problems.sort_by_key(|one| {
-        (one.source.file != own.file, one.source.file.clone(), one.problem.span.start)
-    });
+    problems.sort_by_key(|one| (one.source.file != own.file, one.source.file.clone(), one.problem.span.start));
     problems
 }
 

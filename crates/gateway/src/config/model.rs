@@ -11,8 +11,7 @@ use policy::{Policy, Timestamp};
 use super::secret::Secret;
 
 /// Where the gateway listens unless told otherwise.
-pub const DEFAULT_LISTEN: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7400);
 /// Where `serve` keeps its data, beside the configuration file, unless told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "toolgate-data";
 

@@ -20,9 +20,7 @@ pub(super) fn read(reader: &mut Reader<'_>, place: &Place<'_>) -> Vec<PolicyConf
         let at = place.entry(entry);
         if !is_policy_name(&entry.key) {
             let message = format!("`{}` is not a name for a policy", entry.key);
-            let help = format!(
-                "use letters, digits, `-`, `_` and `.`, a letter or digit first, at most {MAX_NAME}"
-            );
+            let help = format!("use letters, digits, `-`, `_` and `.`, a letter or digit first, at most {MAX_NAME}");
             reader.error(&at, message, help);
         }
         policies.extend(read_policy(reader, &at, &entry.key));
@@ -53,13 +51,7 @@ fn read_policy(reader: &mut Reader<'_>, place: &Place<'_>, name: &str) -> Option
     let result = Policy::from_node(place.node, &source.text, &place.pointer);
     let policy = keep_problems(reader, &source, result)?;
     let text = inline_text(&source.text, place);
-    Some(PolicyConfig {
-        name: name.to_owned(),
-        policy,
-        text,
-        format: Format::Yaml,
-        origin: PolicyOrigin::Inline,
-    })
+    Some(PolicyConfig { name: name.to_owned(), policy, text, format: Format::Yaml, origin: PolicyOrigin::Inline })
 }
 
 fn read_policy_file(reader: &mut Reader<'_>, place: &Place<'_>, name: &str) -> Option<PolicyConfig> {

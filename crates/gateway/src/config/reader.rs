@@ -29,11 +29,7 @@ impl<'n> Place<'n> {
     }
 
     pub(super) fn entry(&self, entry: &'n Entry) -> Self {
-        Self {
-            node: &entry.value,
-            key_span: Some(entry.key_span.clone()),
-            pointer: self.pointer.key(&entry.key),
-        }
+        Self { node: &entry.value, key_span: Some(entry.key_span.clone()), pointer: self.pointer.key(&entry.key) }
     }
 
     fn item(&self, index: usize, node: &'n Node) -> Self {
@@ -91,14 +87,7 @@ impl Reader<'_> {
         self.report(Severity::Error, span, &place.pointer, message, help);
     }
 
-    fn report(
-        &mut self,
-        severity: Severity,
-        span: Range<usize>,
-        pointer: &Pointer,
-        message: String,
-        help: String,
-    ) {
+    fn report(&mut self, severity: Severity, span: Range<usize>, pointer: &Pointer, message: String, help: String) {
         let (line, column) = line_and_column(&self.source.text, span.start);
         let pointer = pointer.as_str().to_owned();
         let problem = Problem { severity, pointer, message, help, span, line, column };
@@ -116,12 +105,7 @@ impl Reader<'_> {
     }
 
     /// The fields of a map, each of which must be one of `known`.
-    pub(super) fn fields<'n>(
-        &mut self,
-        place: &Place<'n>,
-        what: &str,
-        known: &[&str],
-    ) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(&mut self, place: &Place<'n>, what: &str, known: &[&str]) -> Option<Fields<'n>> {
         let entries = self.map(place, what)?;
         for entry in entries {
             if !known.contains(&entry.key.as_str()) {
@@ -134,12 +118,7 @@ impl Reader<'_> {
     }
 
     /// The items of a list; anything else is a problem.
-    pub(super) fn list<'n>(
-        &mut self,
-        place: &Place<'n>,
-        what: &str,
-        help: &str,
-    ) -> Option<Vec<Place<'n>>> {
+    pub(super) fn list<'n>(&mut self, place: &Place<'n>, what: &str, help: &str) -> Option<Vec<Place<'n>>> {
         if let NodeKind::List(items) = &place.node.kind {
             return Some(items.iter().enumerate().map(|(index, item)| place.item(index, item)).collect());
         }
@@ -158,9 +137,7 @@ impl Reader<'_> {
             NodeKind::Number(written) => format!("put it in quotes: `\"{written}\"`"),
             NodeKind::Bool(value) => format!("put it in quotes: `\"{value}\"`"),
             NodeKind::Null => "write a value, or leave the field out".to_owned(),
-            NodeKind::String(_) | NodeKind::List(_) | NodeKind::Map(_) => {
-                "write one piece of text".to_owned()
-            }
+            NodeKind::String(_) | NodeKind::List(_) | NodeKind::Map(_) => "write one piece of text".to_owned(),
         };
         self.error(place, format!("{what} must be a string, not {found}"), help);
         None

@@ -12,26 +12,19 @@ use super::settings;
 /// The longest server, policy or label name, in characters.
 pub(super) const MAX_NAME: usize = 128;
 
-const SERVER_FIELDS: [&str; 8] =
-    ["command", "args", "env", "cwd", "url", "headers", "builtin", "timeout"];
+const SERVER_FIELDS: [&str; 8] = ["command", "args", "env", "cwd", "url", "headers", "builtin", "timeout"];
 const CHILD_FIELDS: [&str; 4] = ["command", "args", "env", "cwd"];
 const HTTP_FIELDS: [&str; 2] = ["url", "headers"];
 
 /// Reads all servers; those with problems are left out, the problems are in the reader.
-pub(super) fn read(
-    reader: &mut Reader<'_>,
-    place: &Place<'_>,
-    call_timeout: Duration,
-) -> Vec<ServerConfig> {
+pub(super) fn read(reader: &mut Reader<'_>, place: &Place<'_>, call_timeout: Duration) -> Vec<ServerConfig> {
     let entries = reader.map(place, "`servers`").unwrap_or_default();
     let mut servers = Vec::new();
     for entry in entries {
         let server = place.entry(entry);
         if !is_server_name(&entry.key) {
             let message = format!("`{}` is not a name for a server", entry.key);
-            let help = format!(
-                "use lower-case letters, digits and `-`, a letter or digit first, at most {MAX_NAME}"
-            );
+            let help = format!("use lower-case letters, digits and `-`, a letter or digit first, at most {MAX_NAME}");
             reader.error(&server, message, help);
         }
         let kind = read_server(reader, &server, &entry.key, call_timeout);
@@ -47,12 +40,7 @@ fn is_server_name(name: &str) -> bool {
         && name.bytes().all(|byte| allowed(byte) || byte == b'-')
 }
 
-fn read_server(
-    reader: &mut Reader<'_>,
-    place: &Place<'_>,
-    name: &str,
-    call_timeout: Duration,
-) -> Option<ServerConfig> {
+fn read_server(reader: &mut Reader<'_>, place: &Place<'_>, name: &str, call_timeout: Duration) -> Option<ServerConfig> {
     let fields = reader.fields(place, &format!("server `{name}`"), &SERVER_FIELDS)?;
     let own_timeout = fields.get("timeout").and_then(|at| settings::timeout(reader, &at, "`timeout`"));
     let kind = match (fields.get("command"), fields.get("url"), fields.get("builtin")) {
@@ -90,11 +78,7 @@ fn refuse_fields(reader: &mut Reader<'_>, fields: &Fields<'_>, names: &[&str], o
     }
 }
 
-fn read_child(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    command: &Place<'_>,
-) -> Option<ChildServer> {
+fn read_child(reader: &mut Reader<'_>, fields: &Fields<'_>, command: &Place<'_>) -> Option<ChildServer> {
     let program = reader.filled(command, "`command`");
     if program.as_deref().is_some_and(|program| program.trim().is_empty()) {
         reader.error(command, "`command` is empty".to_owned(), "name the program to start");

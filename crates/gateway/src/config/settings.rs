@@ -51,7 +51,8 @@ pub(super) fn fail_mode(reader: &mut Reader<'_>, place: &Place<'_>) -> Option<Fa
     match reader.text(place, "`fail_mode`")? {
         "closed" => Some(FailMode::Closed),
         "open" => {
-            let message = "with `fail_mode: open`, calls pass unrecorded and uncounted while the ledger cannot be written";
+            let message =
+                "with `fail_mode: open`, calls pass unrecorded and uncounted while the ledger cannot be written";
             reader.warning(place, message.to_owned(), "write `closed` to deny them instead");
             Some(FailMode::Open)
         }
@@ -175,7 +176,11 @@ pub(super) fn hosts(reader: &mut Reader<'_>, place: &Place<'_>) -> Vec<String> {
             hosts.push(text.to_ascii_lowercase());
         } else {
             let message = format!("`{text}` is not a host name");
-            reader.error(&item, message, "write the name, with its port if it has one, without scheme or path: `gate.example.com`");
+            reader.error(
+                &item,
+                message,
+                "write the name, with its port if it has one, without scheme or path: `gate.example.com`",
+            );
         }
     }
     hosts

@@ -40,10 +40,8 @@ fn items(node: Option<&Node>) -> &[Node] {
 
 /// Whether `problem` is what the case expects.
 fn is_expected(problem: &FileProblem, expected: &Node) -> bool {
-    let line = match &expected.get("line").unwrap().kind {
-        NodeKind::Number(line) => line.parse::<usize>().unwrap(),
-        other => panic!("a line is a number, not {other:?}"),
-    };
+    let NodeKind::Number(line) = &expected.get("line").unwrap().kind else { panic!("no line") };
+    let line = line.parse::<usize>().unwrap();
     let found = &problem.problem;
     let file = expected.get("file").and_then(Node::as_str).unwrap_or("toolgate.yaml");
     let never = expected.get("never").and_then(Node::as_str);
@@ -185,8 +183,7 @@ fn every_file_that_was_read_is_named_for_the_watcher() {
     let directory = directory();
     let config = whole(&directory);
     let here = directory.path();
-    let expected =
-        [Path::new("toolgate.yaml").to_owned(), here.join("token.txt"), here.join("policies/good.yaml")];
+    let expected = [Path::new("toolgate.yaml").to_owned(), here.join("token.txt"), here.join("policies/good.yaml")];
     assert_eq!(config.files, expected);
 }
 

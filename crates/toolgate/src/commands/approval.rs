@@ -5,9 +5,7 @@ use std::env;
 
 use clap::{Args, Subcommand, ValueEnum};
 use gateway::Clock;
-use gateway::api_types::{
-    self, ApprovalState, Approvals, ApprovalsQuery, DecideApproval, Decision,
-};
+use gateway::api_types::{self, ApprovalState, Approvals, ApprovalsQuery, DecideApproval, Decision};
 use ledger::{ApprovalFilter, Ledger};
 
 use crate::api_client::percent_encoded;
@@ -118,9 +116,7 @@ impl List {
         let ledger = LedgerAccess::open(&self.place.resolve()?, IfAbsent::Complain)?;
         let query = ApprovalsQuery { state: self.state.asked(), limit: Some(self.limit) };
         let approvals = match &ledger {
-            LedgerAccess::Gateway(client) => {
-                client.get::<Approvals>("/approvals", &query).await?.approvals
-            }
+            LedgerAccess::Gateway(client) => client.get::<Approvals>("/approvals", &query).await?.approvals,
             LedgerAccess::Direct(ledger) => list_directly(ledger, &query).await?,
         };
         ledger.close().await?;
@@ -141,10 +137,7 @@ impl List {
     }
 }
 
-async fn list_directly(
-    ledger: &Ledger,
-    query: &ApprovalsQuery,
-) -> anyhow::Result<Vec<api_types::Approval>> {
+async fn list_directly(ledger: &Ledger, query: &ApprovalsQuery) -> anyhow::Result<Vec<api_types::Approval>> {
     let now = Clock::System.now();
     let pending_only = query.state == Some(ApprovalState::Pending);
     let filter = ApprovalFilter { pending_only, ..ApprovalFilter::default() };

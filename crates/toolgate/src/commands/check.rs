@@ -81,15 +81,13 @@ impl Check {
 /// Reads a file as text; the bytes themselves are the problem if they are not UTF-8.
 fn read(file: &Path) -> Result<String, String> {
     let bytes = fs::read(file).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| {
-        format!("it is not UTF-8 text (byte {} is wrong)", error.utf8_error().valid_up_to() + 1)
-    })
+    String::from_utf8(bytes)
+        .map_err(|error| format!("it is not UTF-8 text (byte {} is wrong)", error.utf8_error().valid_up_to() + 1))
 }
 
 fn check(file: &Path, text: &str) -> Report {
     let format = Format::of_file_name(&file.to_string_lossy());
-    let configuration = document::parse(text, format)
-        .is_ok_and(|document| config::is_configuration(&document.root));
+    let configuration = document::parse(text, format).is_ok_and(|document| config::is_configuration(&document.root));
     if configuration { check_configuration(file) } else { check_policy(file, text, format) }
 }
 
@@ -103,10 +101,7 @@ fn check_configuration(file: &Path) -> Report {
             },
             problems: warnings,
         },
-        Err(problems) => Report {
-            kind: Kind::Configuration { servers: 0, policies: 0, grants: 0 },
-            problems,
-        },
+        Err(problems) => Report { kind: Kind::Configuration { servers: 0, policies: 0, grants: 0 }, problems },
     }
 }
 
@@ -128,9 +123,7 @@ pub(super) fn in_file(file: &Path, text: &str, problems: Vec<Problem>) -> Vec<Fi
 fn sentence(report: &Report) -> String {
     let errors = report.problems.iter().filter(|problem| problem.is_error()).count();
     let warnings = report.problems.len() - errors;
-    let counted = |count: usize, one: &str, many: &str| {
-        format!("{count} {}", if count == 1 { one } else { many })
-    };
+    let counted = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let warned = match warnings {
         0 => String::new(),
         _ => format!(", {}", counted(warnings, "warning", "warnings")),

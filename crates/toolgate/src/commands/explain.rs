@@ -112,9 +112,7 @@ impl Explain {
             (Some(tool), _, _) => Ok(Target::Tool(tool)),
             (_, Some(resource), _) => Ok(Target::Resource(resource)),
             (_, _, Some(prompt)) => Ok(Target::Prompt(prompt)),
-            (None, None, None) => {
-                Err(Usage("name a call with `--tool`, `--resource` or `--prompt`".to_owned()).into())
-            }
+            (None, None, None) => Err(Usage("name a call with `--tool`, `--resource` or `--prompt`".to_owned()).into()),
         }
     }
 
@@ -133,13 +131,16 @@ impl Explain {
         for limit in &explained.limits {
             out.line(&format!(
                 "  limit   {}: takes {} of {} from `{}` ({})",
-                limit.rule, limit.cost, limit.max, shown(&limit.counter), limit.scope
+                limit.rule,
+                limit.cost,
+                limit.max,
+                shown(&limit.counter),
+                limit.scope
             ))?;
         }
         out.line("")?;
-        let steps = explained.steps.iter().map(|step| {
-            vec![named(&step.rule), shown(&step.looked_at), shown(&step.result)]
-        });
+        let steps =
+            explained.steps.iter().map(|step| vec![named(&step.rule), shown(&step.looked_at), shown(&step.result)]);
         out.table(&["STEP", "LOOKED AT", "RESULT"], &steps.collect::<Vec<_>>())?;
         Ok(())
     }
@@ -206,13 +207,11 @@ fn limits(charges: &[Charge<'_>]) -> Vec<ExplainedLimit> {
 /// Reads the arguments as strictly as the gate reads a call.
 fn read_arguments(given: &str) -> anyhow::Result<String> {
     let text = match given.strip_prefix('@') {
-        Some(file) => fs::read_to_string(file)
-            .with_context(|| format!("could not read the arguments `{file}`"))?,
+        Some(file) => fs::read_to_string(file).with_context(|| format!("could not read the arguments `{file}`"))?,
         None => given.to_owned(),
     };
-    let request = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"tool","arguments":{text}}}}}"#
-    );
+    let request =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"tool","arguments":{text}}}}}"#);
     // An object that closes `params` early would be read as part of the request.
     let is_object = serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok();
     if !is_object || !text.trim_start().starts_with('{') {

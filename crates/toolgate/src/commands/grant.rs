@@ -2,9 +2,7 @@
 
 use clap::{Args, Subcommand};
 use gateway::Clock;
-use gateway::api_types::{
-    self, Access, CreateGrant, GrantState, GrantWithToken, Grants, Origin, read_time,
-};
+use gateway::api_types::{self, Access, CreateGrant, GrantState, GrantWithToken, Grants, Origin, read_time};
 use gateway::config::{is_label, is_policy_name};
 
 use crate::api_client::percent_encoded;
@@ -105,11 +103,7 @@ impl Grant {
 impl Create {
     async fn execute(self) -> anyhow::Result<()> {
         let ledger = LedgerAccess::open(&self.place.resolve()?, IfAbsent::Create)?;
-        let request = CreateGrant {
-            label: self.label,
-            access: self.access,
-            expires_at: self.expires,
-        };
+        let request = CreateGrant { label: self.label, access: self.access, expires_at: self.expires };
         let made = match &ledger {
             LedgerAccess::Gateway(client) => client.post("/grants", &request).await?,
             LedgerAccess::Direct(ledger) => {
@@ -122,10 +116,7 @@ impl Create {
     }
 }
 
-async fn create_directly(
-    ledger: &ledger::Ledger,
-    request: CreateGrant,
-) -> anyhow::Result<GrantWithToken> {
+async fn create_directly(ledger: &ledger::Ledger, request: CreateGrant) -> anyhow::Result<GrantWithToken> {
     let expires = request.expires_at.as_deref().map(read_time).transpose();
     let new = ledger::NewGrant {
         label: request.label,

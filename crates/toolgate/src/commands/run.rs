@@ -89,8 +89,8 @@ impl Run {
         if let Some(name) = &self.name {
             return Ok(name.clone());
         }
-        let path = fs::canonicalize(&self.policy)
-            .with_context(|| format!("could not resolve `{}`", self.policy.display()))?;
+        let path =
+            fs::canonicalize(&self.policy).with_context(|| format!("could not resolve `{}`", self.policy.display()))?;
         Ok(path.to_string_lossy().into_owned())
     }
 
@@ -121,8 +121,7 @@ impl Run {
 
 /// Reads the policy in `file`; its problems are drawn, and then there is none.
 pub(super) fn read_policy(file: &Path) -> anyhow::Result<Option<Policy>> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("could not read the policy `{}`", file.display()))?;
+    let text = fs::read_to_string(file).with_context(|| format!("could not read the policy `{}`", file.display()))?;
     let format = Format::of_file_name(&file.to_string_lossy());
     match Policy::parse(&text, format) {
         Ok(checked) => {

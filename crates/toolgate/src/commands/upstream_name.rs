@@ -1,8 +1,7 @@
 //! What the server behind `run` is called in records, where nobody gave it a name.
 
 /// Launchers whose first plain argument says more than they do.
-const LAUNCHERS: [&str; 10] =
-    ["npx", "bunx", "uvx", "pipx", "node", "deno", "bun", "python", "python3", "uv"];
+const LAUNCHERS: [&str; 10] = ["npx", "bunx", "uvx", "pipx", "node", "deno", "bun", "python", "python3", "uv"];
 /// Words between a launcher and what it launches.
 const VERBS: [&str; 3] = ["run", "tool", "exec"];
 const FALLBACK: &str = "server";
@@ -11,10 +10,8 @@ const FALLBACK: &str = "server";
 /// `server-files`.
 pub(super) fn of_command(command: &[String]) -> String {
     let program = command.first().map(|program| last_segment(program)).unwrap_or_default();
-    let launched = command
-        .iter()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-') && !VERBS.contains(&argument.as_str()));
+    let launched =
+        command.iter().skip(1).find(|argument| !argument.starts_with('-') && !VERBS.contains(&argument.as_str()));
     match launched {
         Some(launched) if LAUNCHERS.contains(&program) => as_name(without_version(last_segment(launched))),
         _ => as_name(program),

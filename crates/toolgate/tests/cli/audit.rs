@@ -1,8 +1,6 @@
 //! `toolgate audit`, directly on a ledger.
 
-use ledger::{
-    Ending, EntryId, GrantCheck, Intent, Ledger, Options, Outcome, Reserved, Settlement,
-};
+use ledger::{Ending, EntryId, GrantCheck, Intent, Ledger, Options, Outcome, Reserved, Settlement};
 use policy::Timestamp;
 
 use crate::support::Place;

@@ -52,10 +52,9 @@ fn problems_are_objects_for_programs() {
 #[test]
 fn a_configuration_is_told_from_a_policy_by_what_it_has() {
     let place = Place::new();
-    place.write("policies/p.yaml", GOOD).write(
-        "anything.yaml",
-        "servers: { files: { command: x } }\npolicies: { p: { file: policies/p.yaml } }\n",
-    );
+    place
+        .write("policies/p.yaml", GOOD)
+        .write("anything.yaml", "servers: { files: { command: x } }\npolicies: { p: { file: policies/p.yaml } }\n");
     let ran = place.run(&["check", "anything.yaml"]).ends_with(0);
     assert_eq!(ran.stdout, "anything.yaml: valid configuration, 1 server, 1 policy, 0 grants\n");
 }
@@ -63,10 +62,9 @@ fn a_configuration_is_told_from_a_policy_by_what_it_has() {
 #[test]
 fn a_policy_that_the_configuration_names_is_drawn_in_its_own_file() {
     let place = Place::new();
-    place.write("policies/p.yaml", BAD).write(
-        "conf/toolgate.yaml",
-        "servers: {}\npolicies: { p: { file: ../policies/p.yaml } }\n",
-    );
+    place
+        .write("policies/p.yaml", BAD)
+        .write("conf/toolgate.yaml", "servers: {}\npolicies: { p: { file: ../policies/p.yaml } }\n");
     let ran = place.run(&["check", "conf/toolgate.yaml"]).ends_with(1);
     assert!(ran.stderr.contains("--> conf/../policies/p.yaml:1:10"), "{}", ran.stderr);
 }
@@ -74,11 +72,8 @@ fn a_policy_that_the_configuration_names_is_drawn_in_its_own_file() {
 #[test]
 fn all_files_are_checked_whatever_the_first_is() {
     let place = Place::new();
-    let ran = place
-        .write("bad.yaml", BAD)
-        .write("good.yaml", GOOD)
-        .run(&["check", "bad.yaml", "good.yaml"])
-        .ends_with(1);
+    let ran =
+        place.write("bad.yaml", BAD).write("good.yaml", GOOD).run(&["check", "bad.yaml", "good.yaml"]).ends_with(1);
     assert!(ran.stdout.contains("bad.yaml: 3 errors\ngood.yaml: valid policy"), "{}", ran.stdout);
 }
 

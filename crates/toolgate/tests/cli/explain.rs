@@ -91,7 +91,11 @@ fn resources_and_prompts_can_be_asked_about() {
 #[test]
 fn people_get_the_steps_as_a_table() {
     let ran = explain(&["--tool", "create_charge"]).ends_with(1);
-    assert!(ran.stdout.starts_with("create_charge: deny\n  rule    /tools/create_charge/require/0\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.starts_with("create_charge: deny\n  rule    /tools/create_charge/require/0\n"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains("\nSTEP "), "{}", ran.stdout);
 }
 

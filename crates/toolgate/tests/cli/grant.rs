@@ -2,8 +2,7 @@
 
 use crate::support::Place;
 
-const CREATE: [&str; 7] =
-    ["grant", "create", "alice-laptop", "--access", "files=read-only", "--data-dir", "data"];
+const CREATE: [&str; 7] = ["grant", "create", "alice-laptop", "--access", "files=read-only", "--data-dir", "data"];
 
 #[test]
 fn a_token_is_shown_once_and_alone_on_standard_output() {

@@ -63,12 +63,10 @@ impl Export {
     pub(super) async fn execute(self) -> anyhow::Result<Ended> {
         let ledger = LedgerAccess::open(&self.place.resolve()?, IfAbsent::Complain)?;
         let format = ExportFormat::from(self.format);
-        let query =
-            AuditQuery { format: Some(format), limit: self.limit, ..self.filter.query() };
+        let query = AuditQuery { format: Some(format), limit: self.limit, ..self.filter.query() };
         let mut writer: Box<dyn Write> = match &self.output {
             Some(file) => Box::new(BufWriter::new(
-                File::create_new(file)
-                    .with_context(|| format!("could not make the file `{}`", file.display()))?,
+                File::create_new(file).with_context(|| format!("could not make the file `{}`", file.display()))?,
             )),
             None => Box::new(BufWriter::new(io::stdout().lock())),
         };
@@ -90,12 +88,7 @@ impl Export {
     }
 }
 
-async fn export(
-    ledger: &LedgerAccess,
-    query: &AuditQuery,
-    format: ExportFormat,
-    sink: Sink<'_>,
-) -> anyhow::Result<()> {
+async fn export(ledger: &LedgerAccess, query: &AuditQuery, format: ExportFormat, sink: Sink<'_>) -> anyhow::Result<()> {
     match ledger {
         LedgerAccess::Gateway(client) => {
             let mut body = client.stream("/audit/export", query).await?;
@@ -123,11 +116,7 @@ async fn export(
 }
 
 /// Looks for record number `records` with the hash `head`; says what is wrong if it is not there.
-pub(super) async fn missing_anchor(
-    ledger: &LedgerAccess,
-    records: u64,
-    head: &str,
-) -> anyhow::Result<Option<String>> {
+pub(super) async fn missing_anchor(ledger: &LedgerAccess, records: u64, head: &str) -> anyhow::Result<Option<String>> {
     let query = AuditQuery { format: Some(ExportFormat::Jsonl), ..AuditQuery::default() };
     let mut found = None;
     let mut line = Vec::new();

@@ -49,8 +49,7 @@ impl Tail {
         let newest = list::read(&ledger, &newest).await?;
         let mut after = newest.first().map_or(0, |entry| entry.seq);
         let mut out = Output::new();
-        let mut earlier =
-            list::read(&ledger, &AuditQuery { limit: Some(self.limit), ..query.clone() }).await?;
+        let mut earlier = list::read(&ledger, &AuditQuery { limit: Some(self.limit), ..query.clone() }).await?;
         earlier.reverse();
         earlier.retain(|entry| entry.seq <= after);
         show(&mut out, &earlier, json)?;

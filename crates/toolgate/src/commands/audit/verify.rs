@@ -58,9 +58,8 @@ async fn verify(ledger: &LedgerAccess) -> anyhow::Result<Verification> {
         LedgerAccess::Direct(ledger) => {
             let progress = Progress::new();
             let shown = progress.clone();
-            let verified = ledger
-                .verify(move |done, all| shown.set(&format!("verified {done} of {all} records")))
-                .await?;
+            let verified =
+                ledger.verify(move |done, all| shown.set(&format!("verified {done} of {all} records"))).await?;
             progress.clear();
             Ok(Verification::from(&verified))
         }
