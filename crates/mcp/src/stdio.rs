@@ -44,13 +44,7 @@ pub enum FrameError {
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// Reads lines of up to `limit` bytes from `reader`, the line's end not counted.
     pub fn new(reader: R, limit: usize) -> Self {
-        Self {
-            reader,
-            buffer: BytesMut::new(),
-            searched: 0,
-            limit,
-            skipping: false,
-        }
+        Self { reader, buffer: BytesMut::new(), searched: 0, limit, skipping: false }
     }
 
     /// Reads the next line, without its end; `None` at the end of the stream.
@@ -119,13 +113,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 
     fn too_long(&self, line: &Bytes) -> FrameError {
-        let kept = line
-            .get(..KEPT_OF_LONG_LINE.min(line.len()))
-            .unwrap_or_default();
-        FrameError::TooLong {
-            limit: self.limit,
-            start: Bytes::copy_from_slice(kept),
-        }
+        let kept = line.get(..KEPT_OF_LONG_LINE.min(line.len())).unwrap_or_default();
+        FrameError::TooLong { limit: self.limit, start: Bytes::copy_from_slice(kept) }
     }
 }
 
@@ -150,10 +139,7 @@ impl<W: AsyncWrite + Unpin> LineWriter<W> {
     /// [`WriteError`] when the stream fails or the message holds a line break.
     pub async fn write(&mut self, message: &[u8]) -> Result<(), WriteError> {
         if memchr(b'\n', message).is_some() {
-            return Err(WriteError {
-                cause: line_break(),
-                nothing_written: true,
-            });
+            return Err(WriteError { cause: line_break(), nothing_written: true });
         }
         let mut line = Buf::chain(message, &b"\n"[..]);
         let whole = line.remaining();
@@ -163,24 +149,15 @@ impl<W: AsyncWrite + Unpin> LineWriter<W> {
                 other => other,
             };
             if let Err(cause) = written {
-                return Err(WriteError {
-                    cause,
-                    nothing_written: line.remaining() == whole,
-                });
+                return Err(WriteError { cause, nothing_written: line.remaining() == whole });
             }
         }
-        self.writer.flush().await.map_err(|cause| WriteError {
-            cause,
-            nothing_written: false,
-        })
+        self.writer.flush().await.map_err(|cause| WriteError { cause, nothing_written: false })
     }
 }
 
 fn line_break() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "a message for stdio must not contain a line break",
-    )
+    io::Error::new(io::ErrorKind::InvalidInput, "a message for stdio must not contain a line break")
 }
 
 /// Why a message could not be written.

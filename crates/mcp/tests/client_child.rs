@@ -1,11 +1,7 @@
 //! Upstreams that are child processes: small shell scripts that behave well, badly, and not at all.
 
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail like tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -40,10 +36,7 @@ fn shell(script: &str) -> Command {
 }
 
 fn limits() -> Limits {
-    Limits {
-        close_step: Duration::from_millis(200),
-        ..Limits::default()
-    }
+    Limits { close_step: Duration::from_millis(200), ..Limits::default() }
 }
 
 async fn start(script: &str) -> Child {
@@ -56,26 +49,13 @@ async fn start_with(command: Command, limits: Limits) -> Child {
     let on_stderr = move |line: &str| lines.lock().unwrap().push(line.to_owned());
     let (connection, incoming) = Connection::spawn(command, limits, on_stderr).await.unwrap();
     let id = connection.process_id();
-    Child {
-        upstream: Upstream::Child(connection),
-        incoming,
-        stderr,
-        id,
-    }
+    Child { upstream: Upstream::Child(connection), incoming, stderr, id }
 }
 
 impl Child {
     async fn request(&self, id: i64) -> Result<Exchange, UpstreamError> {
-        let body = Bytes::from(format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call"}}"#
-        ));
-        self.upstream
-            .request(Outgoing {
-                body,
-                id: IdKey::from(id),
-                method: "tools/call",
-            })
-            .await
+        let body = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call"}}"#));
+        self.upstream.request(Outgoing { body, id: IdKey::from(id), method: "tools/call" }).await
     }
 
     async fn call(&self, id: i64) -> Result<Reply, UpstreamError> {
@@ -112,13 +92,12 @@ fn is_reaped(process: u32) -> bool {
 /// Whether a process that is not ours to reap runs no more.
 fn is_dead(process: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit(") ")
-        .next()
-        .is_none_or(|state| state.is_empty() || state.starts_with('Z') || state.starts_with('X'))
+    stat.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z') || state.starts_with('X'))
 }
 
 /// Answers every line with the next id, counting from 1.
-const ANSWERS: &str = r#"while read -r line; do n=$((n+1)); echo "{\"jsonrpc\":\"2.0\",\"id\":$n,\"result\":{\"n\": $n}}"; done"#;
+const ANSWERS: &str =
+    r#"while read -r line; do n=$((n+1)); echo "{\"jsonrpc\":\"2.0\",\"id\":$n,\"result\":{\"n\": $n}}"; done"#;
 
 #[tokio::test]
 async fn requests_are_answered() {
@@ -127,10 +106,7 @@ async fn requests_are_answered() {
         let reply = child.call(id).await.unwrap();
         assert_eq!(reply.kind(), ReplyKind::Result);
         assert_eq!(reply.outcome(), format!(r#"{{"n": {id}}}"#));
-        assert_eq!(
-            reply.with_id("\"x\""),
-            format!(r#"{{"jsonrpc":"2.0","id":"x","result":{{"n": {id}}}}}"#)
-        );
+        assert_eq!(reply.with_id("\"x\""), format!(r#"{{"jsonrpc":"2.0","id":"x","result":{{"n": {id}}}}}"#));
     }
 }
 
@@ -142,10 +118,7 @@ async fn replies_find_their_requests_in_any_order() {
         echo '{"jsonrpc":"2.0","id":1,"result":{"isError":true}}'; read -r c"#,
     )
     .await;
-    let (first, second) = (
-        child.request(1).await.unwrap(),
-        child.request(2).await.unwrap(),
-    );
+    let (first, second) = (child.request(1).await.unwrap(), child.request(2).await.unwrap());
     assert_eq!(reply(first).await.unwrap().kind(), ReplyKind::ErrorResult);
     assert_eq!(reply(second).await.unwrap().kind(), ReplyKind::Error);
 }
@@ -162,32 +135,21 @@ async fn what_is_said_unasked_comes_through_the_receiver() {
         r#"{"jsonrpc":"2.0","id":"s1","method":"sampling/createMessage"}"#,
     ];
     for message in expected {
-        assert_eq!(
-            child.next_incoming().await,
-            Incoming::Message(Bytes::from_static(message.as_bytes()))
-        );
+        assert_eq!(child.next_incoming().await, Incoming::Message(Bytes::from_static(message.as_bytes())));
     }
 }
 
 #[tokio::test]
 async fn a_notification_is_written() {
     let child = start(r#"read -r line; echo "got $line" >&2; read -r line"#).await;
-    child
-        .upstream
-        .send(Bytes::from_static(b"{}"))
-        .await
-        .unwrap();
+    child.upstream.send(Bytes::from_static(b"{}")).await.unwrap();
     until(|| *child.stderr.lock().unwrap() == ["got {}"]).await;
 }
 
 #[tokio::test]
 async fn a_message_with_a_line_break_is_not_sent() {
     let child = start("read -r line").await;
-    let error = child
-        .upstream
-        .send(Bytes::from_static(b"{\n}"))
-        .await
-        .unwrap_err();
+    let error = child.upstream.send(Bytes::from_static(b"{\n}")).await.unwrap_err();
     assert!(error.nothing_was_sent());
     assert!(!child.upstream.is_closed());
 }
@@ -195,8 +157,7 @@ async fn a_message_with_a_line_break_is_not_sent() {
 #[tokio::test]
 async fn an_id_may_be_under_way_only_once_but_be_used_again() {
     let child =
-        start(r#"read -r a; echo got >&2; read -r b; echo '{"jsonrpc":"2.0","id":1,"result":{}}'; read -r c"#)
-            .await;
+        start(r#"read -r a; echo got >&2; read -r b; echo '{"jsonrpc":"2.0","id":1,"result":{}}'; read -r c"#).await;
     let first = child.request(1).await.unwrap();
     assert!(child.request(1).await.unwrap_err().nothing_was_sent());
     until(|| *child.stderr.lock().unwrap() == ["got"]).await;
@@ -207,9 +168,7 @@ async fn an_id_may_be_under_way_only_once_but_be_used_again() {
 
 #[tokio::test]
 async fn the_environment_is_exactly_what_was_given() {
-    let mut command = shell(
-        r#"echo "$(env | grep -vE '^(PWD|SHLVL|_)=' | sort | tr '\n' ' ')" >&2; read -r line"#,
-    );
+    let mut command = shell(r#"echo "$(env | grep -vE '^(PWD|SHLVL|_)=' | sort | tr '\n' ' ')" >&2; read -r line"#);
     command.env.push(("KEY".to_owned(), "a value".to_owned()));
     let path = command.env[0].1.clone();
     let child = start_with(command, limits()).await;
@@ -218,13 +177,8 @@ async fn the_environment_is_exactly_what_was_given() {
 
 #[tokio::test]
 async fn a_program_that_does_not_exist_is_named() {
-    let missing = Command {
-        program: "no-such-program".to_owned(),
-        ..shell("")
-    };
-    let error = Connection::spawn(missing, limits(), |_| {})
-        .await
-        .unwrap_err();
+    let missing = Command { program: "no-such-program".to_owned(), ..shell("") };
+    let error = Connection::spawn(missing, limits(), |_| {}).await.unwrap_err();
     assert!(error.nothing_was_sent());
     assert_eq!(
         error.to_string(),
@@ -234,33 +188,21 @@ async fn a_program_that_does_not_exist_is_named() {
 
 #[tokio::test]
 async fn a_directory_that_does_not_exist_is_named() {
-    let lost = Command {
-        cwd: Some("/no/such/directory".into()),
-        ..shell("")
-    };
+    let lost = Command { cwd: Some("/no/such/directory".into()), ..shell("") };
     let error = Connection::spawn(lost, limits(), |_| {}).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "could not start `sh`: its directory `/no/such/directory` does not exist"
-    );
+    assert_eq!(error.to_string(), "could not start `sh`: its directory `/no/such/directory` does not exist");
 }
 
 #[tokio::test]
 async fn a_child_that_dies_fails_what_is_under_way_and_names_its_status() {
     let mut child = start("read -r line; exit 3").await;
     let error = child.call(1).await.unwrap_err();
-    assert_eq!(
-        error,
-        UpstreamError::Unknown("the upstream process exited with status 3".to_owned())
-    );
+    assert_eq!(error, UpstreamError::Unknown("the upstream process exited with status 3".to_owned()));
     let closed = Incoming::Closed("the upstream process exited with status 3".to_owned());
     assert_eq!(child.next_incoming().await, closed);
     assert!(child.upstream.is_closed());
     let later = child.call(2).await.unwrap_err();
-    assert_eq!(
-        later,
-        UpstreamError::NotSent("the upstream process exited with status 3".to_owned())
-    );
+    assert_eq!(later, UpstreamError::NotSent("the upstream process exited with status 3".to_owned()));
     assert!(is_reaped(child.id));
 }
 
@@ -268,10 +210,7 @@ async fn a_child_that_dies_fails_what_is_under_way_and_names_its_status() {
 async fn a_child_ended_by_a_signal_is_told_apart() {
     let child = start("read -r line; kill -TERM $$").await;
     let error = child.call(1).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the upstream process was ended by signal 15 (SIGTERM)"
-    );
+    assert_eq!(error.to_string(), "the upstream process was ended by signal 15 (SIGTERM)");
 }
 
 #[tokio::test]
@@ -300,19 +239,13 @@ async fn a_request_that_was_never_written_counts_as_not_sent() {
 async fn a_child_that_closes_its_output_is_ended() {
     let child = start("exec >&-; read -r line; while :; do read -r line || sleep 1; done").await;
     let error = child.call(1).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the upstream process was ended: it closed its standard output"
-    );
+    assert_eq!(error.to_string(), "the upstream process was ended: it closed its standard output");
     until(|| is_reaped(child.id)).await;
 }
 
 #[tokio::test]
 async fn lines_that_are_no_messages_are_passed_over() {
-    let child = start(&format!(
-        "echo Listening on stdio; echo; echo '[]'; {ANSWERS}"
-    ))
-    .await;
+    let child = start(&format!("echo Listening on stdio; echo; echo '[]'; {ANSWERS}")).await;
     assert!(child.call(1).await.is_ok());
 }
 
@@ -329,10 +262,7 @@ async fn a_child_that_writes_only_nonsense_is_ended() {
 
 #[tokio::test]
 async fn an_unreadable_reply_fails_the_request_it_names() {
-    let child = start(
-        r#"read -r line; echo '{"jsonrpc":"2.0","id":1,"result":{},"method":"x"}'; read -r line"#,
-    )
-    .await;
+    let child = start(r#"read -r line; echo '{"jsonrpc":"2.0","id":1,"result":{},"method":"x"}'; read -r line"#).await;
     let error = child.call(1).await.unwrap_err();
     assert!(matches!(&error, UpstreamError::Nonsense(_)), "{error:?}");
     assert!(!child.upstream.is_closed());
@@ -340,20 +270,9 @@ async fn an_unreadable_reply_fails_the_request_it_names() {
 
 #[tokio::test]
 async fn an_overlong_line_fails_the_request_and_reading_goes_on() {
-    let script =
-        format!("read -r line; n=1; head -c 100000 /dev/zero | tr '\\0' x; echo; {ANSWERS}");
-    let child = start_with(
-        shell(&script),
-        Limits {
-            message_bytes: 1000,
-            ..limits()
-        },
-    )
-    .await;
-    assert_eq!(
-        child.call(1).await.unwrap_err(),
-        UpstreamError::TooLarge { limit: 1000 }
-    );
+    let script = format!("read -r line; n=1; head -c 100000 /dev/zero | tr '\\0' x; echo; {ANSWERS}");
+    let child = start_with(shell(&script), Limits { message_bytes: 1000, ..limits() }).await;
+    assert_eq!(child.call(1).await.unwrap_err(), UpstreamError::TooLarge { limit: 1000 });
     assert!(child.call(2).await.is_ok());
 }
 
@@ -363,10 +282,7 @@ async fn a_flood_of_messages_makes_the_child_wait_and_loses_nothing() {
     let mut child = start(script).await;
     for i in 1..=5000 {
         let expected = format!(r#"{{"jsonrpc":"2.0","method":"m{i}"}}"#);
-        assert_eq!(
-            child.next_incoming().await,
-            Incoming::Message(expected.into())
-        );
+        assert_eq!(child.next_incoming().await, Incoming::Message(expected.into()));
     }
 }
 
@@ -374,10 +290,7 @@ async fn a_flood_of_messages_makes_the_child_wait_and_loses_nothing() {
 async fn a_child_that_dies_while_nobody_listens_fails_what_is_under_way() {
     let child = start(r#"read -r line; i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo '{"jsonrpc":"2.0","method":"m"}'; done; exit 4"#).await;
     let error = child.call(1).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the upstream process exited with status 4"
-    );
+    assert_eq!(error.to_string(), "the upstream process exited with status 4");
 }
 
 #[tokio::test]
@@ -385,21 +298,14 @@ async fn a_flood_on_standard_error_delays_nothing_and_is_thinned_out() {
     let child = start(&format!("yes words | head -n 100000 >&2; {ANSWERS}")).await;
     assert!(child.call(1).await.is_ok());
     drop(child.upstream);
-    until(|| {
-        child
-            .stderr
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|line| line.contains("lines left out"))
-    })
-    .await;
+    until(|| child.stderr.lock().unwrap().iter().any(|line| line.contains("lines left out"))).await;
     assert!(child.stderr.lock().unwrap().len() < 50_000);
 }
 
 #[tokio::test]
 async fn lines_of_standard_error_are_cut_off_and_cleaned() {
-    let child = start(r#"head -c 10000 /dev/zero | tr '\0' x >&2; echo >&2; printf 'a\033[31mb\n' >&2; read -r line"#).await;
+    let child =
+        start(r#"head -c 10000 /dev/zero | tr '\0' x >&2; echo >&2; printf 'a\033[31mb\n' >&2; read -r line"#).await;
     until(|| child.stderr.lock().unwrap().len() == 2).await;
     let lines = child.stderr.lock().unwrap().clone();
     assert_eq!(lines[0], format!("{}…", "x".repeat(4096)));
@@ -411,10 +317,7 @@ async fn closing_lets_a_child_end_by_itself() {
     let mut child = start("cat > /dev/null; echo done >&2; exit 0").await;
     child.upstream.close().await;
     assert!(is_reaped(child.id));
-    assert_eq!(
-        child.next_incoming().await,
-        Incoming::Closed("the upstream process exited with status 0".to_owned())
-    );
+    assert_eq!(child.next_incoming().await, Incoming::Closed("the upstream process exited with status 0".to_owned()));
     assert!(child.call(1).await.unwrap_err().nothing_was_sent());
     child.upstream.close().await;
 }
@@ -424,10 +327,7 @@ async fn closing_asks_with_a_signal_next() {
     let mut child = start("trap 'exit 7' TERM; while :; do sleep 0.01; done").await;
     child.upstream.close().await;
     assert!(is_reaped(child.id));
-    assert_eq!(
-        child.next_incoming().await,
-        Incoming::Closed("the upstream process exited with status 7".to_owned())
-    );
+    assert_eq!(child.next_incoming().await, Incoming::Closed("the upstream process exited with status 7".to_owned()));
 }
 
 #[tokio::test]
@@ -435,23 +335,18 @@ async fn closing_kills_what_does_not_listen() {
     let mut child = start("trap '' TERM; while :; do sleep 0.01; done").await;
     child.upstream.close().await;
     assert!(is_reaped(child.id));
-    let closed =
-        Incoming::Closed("the upstream process was ended by signal 9 (SIGKILL)".to_owned());
+    let closed = Incoming::Closed("the upstream process was ended by signal 9 (SIGKILL)".to_owned());
     assert_eq!(child.next_incoming().await, closed);
 }
 
 /// Starts a child of its own, tells its id, and ignores everything it is told.
-const HAS_CHILD: &str =
-    r#"sleep 1000 & echo "{\"jsonrpc\":\"2.0\",\"method\":\"pid\",\"params\":{\"pid\":$!}}"; "#;
+const HAS_CHILD: &str = r#"sleep 1000 & echo "{\"jsonrpc\":\"2.0\",\"method\":\"pid\",\"params\":{\"pid\":$!}}"; "#;
 
 async fn grandchild(child: &mut Child) -> u32 {
     let Incoming::Message(message) = child.next_incoming().await else {
         panic!("the child ended");
     };
-    let digits = String::from_utf8_lossy(&message)
-        .chars()
-        .filter(char::is_ascii_digit)
-        .collect::<String>();
+    let digits = String::from_utf8_lossy(&message).chars().filter(char::is_ascii_digit).collect::<String>();
     digits.strip_prefix("20").unwrap().parse().unwrap()
 }
 
@@ -467,10 +362,7 @@ async fn dropping_the_connection_kills_the_whole_group() {
 async fn a_child_that_ends_takes_its_group_with_it() {
     let mut child = start(&format!("{HAS_CHILD} read -r line; exit 5")).await;
     let grandchild = grandchild(&mut child).await;
-    assert_eq!(
-        child.call(1).await.unwrap_err().to_string(),
-        "the upstream process exited with status 5"
-    );
+    assert_eq!(child.call(1).await.unwrap_err().to_string(), "the upstream process exited with status 5");
     until(|| is_dead(grandchild)).await;
 }
 
@@ -479,30 +371,21 @@ async fn what_leaves_the_group_and_keeps_the_streams_holds_nothing_up() {
     let script = r#"setsid sleep 1000 & echo "{\"jsonrpc\":\"2.0\",\"method\":\"pid\",\"params\":{\"pid\":$!}}"; read -r line; exit 6"#;
     let mut child = start(script).await;
     let escaped = grandchild(&mut child).await;
-    assert_eq!(
-        child.call(1).await.unwrap_err().to_string(),
-        "the upstream process exited with status 6"
-    );
+    assert_eq!(child.call(1).await.unwrap_err().to_string(), "the upstream process exited with status 6");
     let escaped = rustix::process::Pid::from_raw(i32::try_from(escaped).unwrap()).unwrap();
     let _ = rustix::process::kill_process(escaped, rustix::process::Signal::KILL);
 }
 
 #[test]
 fn a_child_is_reaped_and_its_requests_fail_when_the_runtime_ends() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (child, exchange) = runtime.block_on(async {
         let child = start("while :; do sleep 1; done").await;
         let exchange = child.request(1).await.unwrap();
         (child, exchange)
     });
     drop(runtime);
-    let other = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     other.block_on(async {
         assert!(reply(exchange).await.is_err());
         until(|| is_reaped(child.id)).await;
@@ -515,10 +398,7 @@ async fn an_exchange_may_be_awaited_on_another_runtime() {
     let exchange = child.request(1).await.unwrap();
     let (done, finished) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
-        let other = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _ = done.send(other.block_on(reply(exchange)).is_ok());
     });
     assert!(finished.await.unwrap());

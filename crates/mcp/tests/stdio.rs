@@ -1,10 +1,6 @@
 //! Framing by lines: what is a line, how long it may be, and what is written for one message.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail like tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 use bytes::Bytes;
 use mcp::stdio::{FrameError, LineWriter, Lines};
@@ -34,11 +30,7 @@ async fn read_in_pieces(input: &[u8], limit: usize, piece: usize) -> Vec<String>
 
 async fn check(input: &str, expected: &[&str]) {
     for piece in [1, 3, 7, 64 << 10] {
-        assert_eq!(
-            read_in_pieces(input.as_bytes(), 10, piece).await,
-            expected,
-            "in pieces of {piece}"
-        );
+        assert_eq!(read_in_pieces(input.as_bytes(), 10, piece).await, expected, "in pieces of {piece}");
     }
 }
 
@@ -61,11 +53,7 @@ async fn a_line_of_exactly_the_limit_passes() {
 #[tokio::test]
 async fn a_line_beyond_the_limit_is_reported_once_and_passed_over() {
     check("ok\nabcdefghijk\nok\n", &["ok", "<too long: abcd>", "ok"]).await;
-    check(
-        "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\nok\n",
-        &["<too long: abcd>", "ok"],
-    )
-    .await;
+    check("abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz\nok\n", &["<too long: abcd>", "ok"]).await;
     check("ok\nabcdefghijklmnopqrst", &["ok", "<too long: abcd>"]).await;
 }
 
@@ -76,16 +64,11 @@ async fn reading_may_be_given_up_and_taken_up_again() {
     writer.write_all(b"half a ").await.unwrap();
     {
         let mut reading = std::pin::pin!(lines.next());
-        let once =
-            std::future::poll_fn(|cx| std::task::Poll::Ready(reading.as_mut().poll(cx).is_ready()))
-                .await;
+        let once = std::future::poll_fn(|cx| std::task::Poll::Ready(reading.as_mut().poll(cx).is_ready())).await;
         assert!(!once);
     }
     writer.write_all(b"line\n").await.unwrap();
-    assert_eq!(
-        lines.next().await.unwrap(),
-        Some(Bytes::from_static(b"half a line"))
-    );
+    assert_eq!(lines.next().await.unwrap(), Some(Bytes::from_static(b"half a line")));
 }
 
 #[tokio::test]
@@ -98,14 +81,8 @@ async fn a_message_is_written_as_one_line() {
 #[tokio::test]
 async fn a_message_with_a_line_break_is_not_written() {
     let mut written = Vec::new();
-    let error = LineWriter::new(&mut written)
-        .write(b"{\n}")
-        .await
-        .unwrap_err();
+    let error = LineWriter::new(&mut written).write(b"{\n}").await.unwrap_err();
     assert!(error.nothing_written);
-    assert_eq!(
-        error.to_string(),
-        "a message for stdio must not contain a line break"
-    );
+    assert_eq!(error.to_string(), "a message for stdio must not contain a line break");
     assert!(written.is_empty());
 }

@@ -57,10 +57,7 @@ impl Reply {
     /// What stands before and after the id, so that another one can be put between without copying.
     #[must_use]
     pub fn around_id(&self) -> (Bytes, Bytes) {
-        (
-            slice(&self.message, 0..self.id.start),
-            slice(&self.message, self.id.end..self.message.len()),
-        )
+        (slice(&self.message, 0..self.id.start), slice(&self.message, self.id.end..self.message.len()))
     }
 
     /// The message with another id; everything else stays byte for byte.
@@ -77,16 +74,10 @@ impl Reply {
 
 /// Reads a message from an upstream; the error names what is wrong and, where known, which id it has.
 pub(super) fn read(bytes: &Bytes, limit: usize) -> Result<Inbound, (Option<IdKey>, UpstreamError)> {
-    let bounds = Bounds {
-        bytes: limit,
-        ..Bounds::REPLY
-    };
+    let bounds = Bounds { bytes: limit, ..Bounds::REPLY };
     let message = read_reply(bytes, &bounds).map_err(|rejected| {
         let id = rejected.id.as_deref().and_then(IdKey::from_raw);
-        (
-            id,
-            UpstreamError::Nonsense(format!("the upstream's answer cannot be read: {rejected}")),
-        )
+        (id, UpstreamError::Nonsense(format!("the upstream's answer cannot be read: {rejected}")))
     })?;
     let place = |part: &str| range_in(bytes, part);
     let whole = place(message.raw());
@@ -105,12 +96,8 @@ pub(super) fn read(bytes: &Bytes, limit: usize) -> Result<Inbound, (Option<IdKey
     let Some(id) = response.id else {
         return Ok(Inbound::Reply(None, without_id(raw_outcome)));
     };
-    let reply = Reply {
-        id: within(id.raw()),
-        outcome: within(raw_outcome),
-        kind,
-        message: slice(bytes, whole.clone()),
-    };
+    let reply =
+        Reply { id: within(id.raw()), outcome: within(raw_outcome), kind, message: slice(bytes, whole.clone()) };
     Ok(Inbound::Reply(Some(id.key()), reply))
 }
 

@@ -30,13 +30,7 @@ async fn sessions_share_connections() {
     let pool = pool(&server.url(), Options::default());
     for _ in 0..3 {
         let (connection, incoming) = Connection::open(pool.clone());
-        Client {
-            upstream: Upstream::Http(connection),
-            incoming,
-        }
-        .call()
-        .await
-        .unwrap();
+        Client { upstream: Upstream::Http(connection), incoming }.call().await.unwrap();
     }
     assert_eq!(server.connections(), 1);
 }
@@ -72,13 +66,7 @@ async fn the_connection_of_an_event_stream_is_used_again() {
 #[tokio::test]
 async fn an_unused_connection_expires() {
     let server = Server::start(|_, _| json(DONE)).await;
-    let client = client_with(
-        &server.url(),
-        Options {
-            keep_idle: Duration::ZERO,
-            ..Options::default()
-        },
-    );
+    let client = client_with(&server.url(), Options { keep_idle: Duration::ZERO, ..Options::default() });
     client.call().await.unwrap();
     client.call().await.unwrap();
     assert_eq!(server.connections(), 2);
@@ -86,10 +74,7 @@ async fn an_unused_connection_expires() {
 
 #[tokio::test]
 async fn a_server_may_shorten_how_long_connections_are_kept() {
-    let headers = [
-        ("content-type", "application/json"),
-        ("keep-alive", "timeout=1, max=100"),
-    ];
+    let headers = [("content-type", "application/json"), ("keep-alive", "timeout=1, max=100")];
     let server = Server::start(move |_, _| crate::server::answer(200, &headers, DONE)).await;
     let client = client(&server.url());
     client.call().await.unwrap();
@@ -120,9 +105,7 @@ async fn read_request(stream: &mut TcpStream) {
 async fn answer_by_hand(stream: &mut TcpStream) {
     read_request(stream).await;
     let length = DONE.len();
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{DONE}"
-    );
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{DONE}");
     stream.write_all(answer.as_bytes()).await.unwrap();
 }
 
@@ -151,16 +134,8 @@ async fn a_connection_that_breaks_after_the_request_leaves_the_outcome_open() {
     });
     let error = outcome.unwrap_err();
     assert!(matches!(error, UpstreamError::Unknown(_)), "{error:?}");
-    assert!(
-        error
-            .to_string()
-            .contains("broke the connection before it answered"),
-        "{error}"
-    );
-    assert!(
-        connections.try_recv().is_err(),
-        "a request is never repeated"
-    );
+    assert!(error.to_string().contains("broke the connection before it answered"), "{error}");
+    assert!(connections.try_recv().is_err(), "a request is never repeated");
 }
 
 #[tokio::test]
@@ -170,8 +145,7 @@ async fn an_answer_that_breaks_off_leaves_the_outcome_open() {
     let (outcome, ()) = tokio::join!(client.call(), async {
         let mut stream = connections.recv().await.unwrap();
         read_request(&mut stream).await;
-        let half =
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+        let half = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
         stream.write_all(half).await.unwrap();
     });
     let error = outcome.unwrap_err();
@@ -185,10 +159,7 @@ async fn an_answer_that_is_no_http_leaves_the_outcome_open() {
     let (outcome, ()) = tokio::join!(client.call(), async {
         let mut stream = connections.recv().await.unwrap();
         read_request(&mut stream).await;
-        stream
-            .write_all(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n\r\n").await.unwrap();
     });
     assert!(!outcome.unwrap_err().nothing_was_sent());
 }
@@ -211,32 +182,16 @@ async fn a_refused_connection_means_that_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = client(&format!("http://{address}/mcp"))
-        .call()
-        .await
-        .unwrap_err();
+    let error = client(&format!("http://{address}/mcp")).call().await.unwrap_err();
     assert!(error.nothing_was_sent());
-    assert!(
-        error.to_string().starts_with(&format!(
-            "could not connect to `{address}`: Connection refused"
-        )),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with(&format!("could not connect to `{address}`: Connection refused")), "{error}");
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_means_that_nothing_was_sent() {
-    let error = client("http://no-such-host.invalid/mcp")
-        .call()
-        .await
-        .unwrap_err();
+    let error = client("http://no-such-host.invalid/mcp").call().await.unwrap_err();
     assert!(error.nothing_was_sent());
-    assert!(
-        error
-            .to_string()
-            .starts_with("could not connect to `no-such-host.invalid:80`:"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("could not connect to `no-such-host.invalid:80`:"), "{error}");
 }
 
 #[tokio::test]
@@ -245,24 +200,15 @@ async fn localhost_is_found_on_either_family() {
         let server = Server::on(ip, |_, _| json(DONE)).await;
         let client = client(&format!("http://localhost:{}/mcp", server.address.port()));
         client.call().await.unwrap();
-        assert_eq!(
-            server.seen()[0].header("host"),
-            Some(format!("localhost:{}", server.address.port()).as_str())
-        );
+        assert_eq!(server.seen()[0].header("host"), Some(format!("localhost:{}", server.address.port()).as_str()));
     }
 }
 
 #[tokio::test]
 async fn an_ipv6_address_may_stand_in_the_url() {
     let server = Server::on("::1", |_, _| json(DONE)).await;
-    client(&format!("http://[::1]:{}/mcp", server.address.port()))
-        .call()
-        .await
-        .unwrap();
-    assert_eq!(
-        server.seen()[0].header("host"),
-        Some(format!("[::1]:{}", server.address.port()).as_str())
-    );
+    client(&format!("http://[::1]:{}/mcp", server.address.port())).call().await.unwrap();
+    assert_eq!(server.seen()[0].header("host"), Some(format!("[::1]:{}", server.address.port()).as_str()));
 }
 
 #[tokio::test]
@@ -275,16 +221,10 @@ async fn each_runtime_thread_has_connections_of_its_own() {
             tokio::task::spawn_blocking(move || {
                 // Two runtimes, one after the other on one thread: what the first opened is not used by the second.
                 for _ in 0..2 {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .build()
-                        .unwrap();
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                     runtime.block_on(async {
                         let (connection, incoming) = Connection::open(pool.clone());
-                        let client = Client {
-                            upstream: Upstream::Http(connection),
-                            incoming,
-                        };
+                        let client = Client { upstream: Upstream::Http(connection), incoming };
                         client.call().await.unwrap();
                         client.call().await.unwrap();
                     });
@@ -305,10 +245,7 @@ async fn one_session_may_be_used_from_several_threads() {
     client.call().await.unwrap();
     let elsewhere = std::sync::Arc::clone(&client);
     let calls = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { elsewhere.call().await.is_ok() })
     });
     assert!(calls.await.unwrap());

@@ -7,10 +7,7 @@ use mcp::client::Incoming;
 use crate::server::{Answer, Server, answer, events};
 use crate::{Client, DONE, NOTE, client, until};
 
-const SESSION: [(&str, &str); 2] = [
-    ("content-type", "application/json"),
-    ("mcp-session-id", "s-1"),
-];
+const SESSION: [(&str, &str); 2] = [("content-type", "application/json"), ("mcp-session-id", "s-1")];
 
 /// A server with a session whose GET requests are answered by the closure, which gets their number.
 async fn listening(listen: impl Fn(usize) -> Answer + Send + Sync + 'static) -> (Server, Client) {
@@ -33,11 +30,7 @@ async fn listening(listen: impl Fn(usize) -> Answer + Send + Sync + 'static) -> 
 }
 
 fn requests(server: &Server, method: &str) -> Vec<crate::server::Seen> {
-    server
-        .seen()
-        .into_iter()
-        .filter(|seen| seen.method == method)
-        .collect()
+    server.seen().into_iter().filter(|seen| seen.method == method).collect()
 }
 
 #[tokio::test]
@@ -84,10 +77,7 @@ async fn a_server_without_such_a_stream_is_not_asked_again() {
 #[tokio::test]
 async fn a_lost_session_is_noticed_while_listening() {
     let (_server, mut client) = listening(|_| answer(404, &[], "")).await;
-    assert_eq!(
-        client.next_incoming().await,
-        Incoming::Closed("the upstream has lost the session".to_owned())
-    );
+    assert_eq!(client.next_incoming().await, Incoming::Closed("the upstream has lost the session".to_owned()));
     assert!(client.upstream.is_closed());
 }
 

@@ -1,10 +1,6 @@
 //! Upstreams over Streamable HTTP: what is sent, what is understood, and what becomes of everything that breaks.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "helpers of tests fail like tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 mod connections;
 mod listening;
@@ -44,20 +40,13 @@ fn client(url: &str) -> Client {
 
 fn client_with(url: &str, options: Options) -> Client {
     let (connection, incoming) = Connection::open(pool(url, options));
-    Client {
-        upstream: Upstream::Http(connection),
-        incoming,
-    }
+    Client { upstream: Upstream::Http(connection), incoming }
 }
 
 impl Client {
     async fn request(&self, method: &str) -> Result<Exchange, UpstreamError> {
         let body = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#));
-        let call = Outgoing {
-            body,
-            id: IdKey::from(1),
-            method,
-        };
+        let call = Outgoing { body, id: IdKey::from(1), method };
         timeout(NEVER, self.upstream.request(call)).await.unwrap()
     }
 

@@ -10,8 +10,7 @@ const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
 
 #[tokio::test]
 async fn a_reply_in_json_comes_byte_for_byte() {
-    let odd =
-        "\n {\"jsonrpc\": \"2.0\" ,\"id\":1, \"result\" : {\"a\": 1e2,\"a\":[ ]} , \"x\":0}\n ";
+    let odd = "\n {\"jsonrpc\": \"2.0\" ,\"id\":1, \"result\" : {\"a\": 1e2,\"a\":[ ]} , \"x\":0}\n ";
     let server = Server::start(|_, _| answer(200, &[JSON], odd)).await;
     let reply = client(&server.url()).call().await.unwrap();
     assert_eq!(reply.message(), odd.trim().as_bytes());
@@ -27,25 +26,13 @@ async fn a_request_carries_what_it_must() {
     let client = client(&format!("http://{}/a%20path/?and=query", server.address));
     client.call().await.unwrap();
     let seen = server.seen().remove(0);
-    assert_eq!(
-        (seen.method.as_str(), seen.path.as_str()),
-        ("POST", "/a%20path/?and=query")
-    );
-    assert_eq!(
-        seen.header("host"),
-        Some(server.address.to_string().as_str())
-    );
-    assert_eq!(
-        seen.header("accept"),
-        Some("application/json, text/event-stream")
-    );
+    assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/a%20path/?and=query"));
+    assert_eq!(seen.header("host"), Some(server.address.to_string().as_str()));
+    assert_eq!(seen.header("accept"), Some("application/json, text/event-stream"));
     assert_eq!(seen.header("content-type"), Some("application/json"));
     assert_eq!(seen.header("x-key"), Some("secret"));
     assert_eq!(seen.header("mcp-session-id"), None);
-    assert_eq!(
-        seen.body,
-        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#
-    );
+    assert_eq!(seen.body, r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#);
 }
 
 #[tokio::test]
@@ -70,12 +57,8 @@ async fn the_session_travels_with_every_request_after_the_first() {
 
 #[tokio::test]
 async fn a_session_id_that_must_not_be_used_is_refused() {
-    let server =
-        Server::start(|_, _| answer(200, &[JSON, ("mcp-session-id", "two words")], DONE)).await;
-    let error = client(&server.url())
-        .request("initialize")
-        .await
-        .unwrap_err();
+    let server = Server::start(|_, _| answer(200, &[JSON, ("mcp-session-id", "two words")], DONE)).await;
+    let error = client(&server.url()).request("initialize").await.unwrap_err();
     assert!(matches!(error, UpstreamError::Nonsense(_)), "{error:?}");
 }
 
@@ -118,62 +101,32 @@ async fn reading_an_answer_may_be_given_up_and_taken_up_again() {
 
 #[tokio::test]
 async fn an_answer_beyond_the_bound_is_refused() {
-    let options = Options {
-        message_bytes: 100,
-        ..Options::default()
-    };
-    let long = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"result":"{}"}}"#,
-        "x".repeat(100)
-    );
+    let options = Options { message_bytes: 100, ..Options::default() };
+    let long = format!(r#"{{"jsonrpc":"2.0","id":1,"result":"{}"}}"#, "x".repeat(100));
     let length = long.len().to_string();
     let known = long.clone();
-    let server =
-        Server::start(move |_, _| answer(200, &[JSON, ("content-length", &length)], &known)).await;
-    let error = client_with(&server.url(), options.clone())
-        .call()
-        .await
-        .unwrap_err();
+    let server = Server::start(move |_, _| answer(200, &[JSON, ("content-length", &length)], &known)).await;
+    let error = client_with(&server.url(), options.clone()).call().await.unwrap_err();
     assert_eq!(error, UpstreamError::TooLarge { limit: 100 });
 
     let server = Server::start(move |_, _| answer(200, &[JSON], &long)).await;
-    let error = client_with(&server.url(), options)
-        .call()
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the upstream's answer is larger than 100 bytes"
-    );
+    let error = client_with(&server.url(), options).call().await.unwrap_err();
+    assert_eq!(error.to_string(), "the upstream's answer is larger than 100 bytes");
 }
 
 async fn check_nonsense(body: &'static str, says: &str) {
     let server = Server::start(move |_, _| json(body)).await;
-    match client(&server.url()).call().await.unwrap_err() {
-        UpstreamError::Nonsense(words) => assert!(words.contains(says), "{words}"),
-        other => panic!("{other:?}"),
-    }
+    let error = client(&server.url()).call().await.unwrap_err();
+    assert!(matches!(&error, UpstreamError::Nonsense(words) if words.contains(says)), "{error:?}");
 }
 
 #[tokio::test]
 async fn what_is_no_reply_to_the_request_is_refused() {
     check_nonsense("not JSON", "cannot be read").await;
     check_nonsense("", "cannot be read").await;
-    check_nonsense(
-        r#"{"jsonrpc":"2.0","id":2,"result":{}}"#,
-        "the id of another request",
-    )
-    .await;
-    check_nonsense(
-        r#"{"jsonrpc":"2.0","id":"1","result":{}}"#,
-        "the id of another request",
-    )
-    .await;
-    check_nonsense(
-        r#"{"jsonrpc":"2.0","method":"notifications/x"}"#,
-        "no response",
-    )
-    .await;
+    check_nonsense(r#"{"jsonrpc":"2.0","id":2,"result":{}}"#, "the id of another request").await;
+    check_nonsense(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#, "the id of another request").await;
+    check_nonsense(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#, "no response").await;
 }
 
 #[tokio::test]
@@ -182,10 +135,7 @@ async fn an_error_without_an_id_is_the_reply_and_gets_one() {
     let server = Server::start(move |_, _| json(error)).await;
     let reply = client(&server.url()).call().await.unwrap();
     assert_eq!(reply.kind(), ReplyKind::Error);
-    assert_eq!(
-        reply.with_id("7"),
-        r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32600,"message":"no"}}"#
-    );
+    assert_eq!(reply.with_id("7"), r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32600,"message":"no"}}"#);
 }
 
 #[tokio::test]
@@ -215,9 +165,7 @@ fn urls_that_cannot_be_used_say_why() {
 #[test]
 fn headers_of_the_transport_cannot_be_configured() {
     let check = |name: &str, value: &str, says: &str| {
-        let error = Target::parse("http://host/", [(name, value)])
-            .unwrap_err()
-            .to_string();
+        let error = Target::parse("http://host/", [(name, value)]).unwrap_err().to_string();
         assert!(error.contains(says), "{name}: {error}");
     };
     check("Mcp-Session-Id", "x", "is set by the transport");
@@ -228,10 +176,6 @@ fn headers_of_the_transport_cannot_be_configured() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let target = Target::parse(
-        "https://host/path?key=secret",
-        [("Authorization", "Bearer secret")],
-    )
-    .unwrap();
+    let target = Target::parse("https://host/path?key=secret", [("Authorization", "Bearer secret")]).unwrap();
     assert_eq!(format!("{target:?}"), r#"Target("host:443")"#);
 }

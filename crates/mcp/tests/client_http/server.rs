@@ -67,10 +67,7 @@ impl Body for Steps {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if self.breaks_in.is_none() {
             match std::task::ready!(self.steps.poll_recv(cx)) {
                 Some(Step::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
@@ -96,15 +93,7 @@ pub(crate) fn stepwise(status: u16, headers: &[(&str, &str)]) -> (Answer, Say) {
     for (name, value) in headers {
         response = response.header(*name, *value);
     }
-    (
-        response
-            .body(Steps {
-                steps,
-                breaks_in: None,
-            })
-            .unwrap(),
-        Say(say),
-    )
+    (response.body(Steps { steps, breaks_in: None }).unwrap(), Say(say))
 }
 
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -130,17 +119,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// Serves on a free port of `ip`; the closure gets each request with its number, from 0.
-    pub(crate) async fn on(
-        ip: &str,
-        respond: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) async fn on(ip: &str, respond: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((ip, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Self {
-            address,
-            connections: Arc::default(),
-            seen: Arc::default(),
-        };
+        let server = Self { address, connections: Arc::default(), seen: Arc::default() };
         let (connections, seen) = (Arc::clone(&server.connections), Arc::clone(&server.seen));
         let respond = Arc::new(respond);
         tokio::spawn(async move {
@@ -152,9 +134,7 @@ impl Server {
         server
     }
 
-    pub(crate) async fn start(
-        respond: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) async fn start(respond: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         Self::on("127.0.0.1", respond).await
     }
 
@@ -197,7 +177,5 @@ pub(crate) async fn serve<F>(
             Ok::<_, hyper::Error>(respond(number, &request))
         }
     });
-    let _ = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

@@ -15,10 +15,7 @@ async fn messages_come_before_the_reply() {
     let ask = r#"{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage"}"#;
     let server = Server::start(move |_, _| {
         let (answer, say) = events();
-        say.say(format!(
-            ": a comment\n\nevent: message\nid: 1\n{}",
-            event(NOTE)
-        ));
+        say.say(format!(": a comment\n\nevent: message\nid: 1\n{}", event(NOTE)));
         say.say(event(ask));
         say.say("event: other\ndata: not for us\n\n");
         say.say(event(DONE));
@@ -84,23 +81,10 @@ async fn a_stream_that_breaks_is_resumed_after_its_last_event() {
     let asked: Vec<_> = server
         .seen()
         .iter()
-        .map(|seen| {
-            (
-                seen.method.clone(),
-                seen.header("last-event-id").map(str::to_owned),
-            )
-        })
+        .map(|seen| (seen.method.clone(), seen.header("last-event-id").map(str::to_owned)))
         .collect();
     let after = |id: &str| ("GET".to_owned(), Some(id.to_owned()));
-    assert_eq!(
-        asked,
-        [
-            ("POST".to_owned(), None),
-            after("first"),
-            after("first"),
-            after("third")
-        ]
-    );
+    assert_eq!(asked, [("POST".to_owned(), None), after("first"), after("first"), after("third")]);
 }
 
 #[tokio::test]
@@ -130,14 +114,8 @@ async fn a_stream_without_ids_that_breaks_leaves_the_outcome_open() {
     let mut exchange = client(&server.url()).request("tools/call").await.unwrap();
     message(&mut exchange).await;
     let error = reply(&mut exchange).await.unwrap_err();
-    assert_eq!(
-        error,
-        UpstreamError::Unknown("the upstream closed its answer before the reply".to_owned())
-    );
-    assert!(
-        reply(&mut exchange).await.is_err(),
-        "nothing follows an error"
-    );
+    assert_eq!(error, UpstreamError::Unknown("the upstream closed its answer before the reply".to_owned()));
+    assert!(reply(&mut exchange).await.is_err(), "nothing follows an error");
     assert_eq!(server.seen().len(), 1, "a request is never repeated");
 }
 
@@ -177,20 +155,14 @@ async fn resuming_is_not_tried_for_ever() {
 
 #[tokio::test]
 async fn an_event_beyond_the_bound_is_refused() {
-    let options = Options {
-        message_bytes: 1000,
-        ..Options::default()
-    };
+    let options = Options { message_bytes: 1000, ..Options::default() };
     let server = Server::start(|_, _| {
         let (answer, say) = events();
         say.say(event(&"x".repeat(5000)));
         answer
     })
     .await;
-    let error = client_with(&server.url(), options)
-        .call()
-        .await
-        .unwrap_err();
+    let error = client_with(&server.url(), options).call().await.unwrap_err();
     assert_eq!(error, UpstreamError::TooLarge { limit: 1000 });
 }
 

@@ -65,10 +65,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            message_bytes: UPSTREAM_LINE_BYTES,
-            close_step: Duration::from_secs(2),
-        }
+        Self { message_bytes: UPSTREAM_LINE_BYTES, close_step: Duration::from_secs(2) }
     }
 }
 
@@ -96,12 +93,9 @@ impl Connection {
         limits: Limits,
         on_stderr: impl FnMut(&str) + Send + 'static,
     ) -> Result<(Self, mpsc::Receiver<Incoming>), UpstreamError> {
-        let (process, pipes) = Process::start(command)
-            .await
-            .map_err(UpstreamError::NotSent)?;
-        let (stdin, stdout, stderr) = watched(pipes).map_err(|error| {
-            UpstreamError::NotSent(format!("could not watch the child's streams: {error}"))
-        })?;
+        let (process, pipes) = Process::start(command).await.map_err(UpstreamError::NotSent)?;
+        let (stdin, stdout, stderr) = watched(pipes)
+            .map_err(|error| UpstreamError::NotSent(format!("could not watch the child's streams: {error}")))?;
         let pending = Arc::new(Pending::default());
         let (outbox, queue) = mpsc::channel(QUEUED_MESSAGES);
         let (incoming, unasked) = mpsc::channel(INCOMING_MESSAGES);
@@ -112,24 +106,10 @@ impl Connection {
             group: process.group(),
             message_bytes: limits.message_bytes,
         };
-        tokio::spawn(until_ended(
-            process.watch(),
-            streams::write(stdin, queue, Arc::clone(&pending)),
-        ));
+        tokio::spawn(until_ended(process.watch(), streams::write(stdin, queue, Arc::clone(&pending))));
         tokio::spawn(listener.listen(stdout));
-        tokio::spawn(until_ended(
-            process.watch(),
-            streams::relay_stderr(stderr, on_stderr),
-        ));
-        Ok((
-            Self {
-                process,
-                pending,
-                outbox: Mutex::new(Some(outbox)),
-                limits,
-            },
-            unasked,
-        ))
+        tokio::spawn(until_ended(process.watch(), streams::relay_stderr(stderr, on_stderr)));
+        Ok((Self { process, pending, outbox: Mutex::new(Some(outbox)), limits }, unasked))
     }
 
     /// The process id of the child, which is also that of its group.
@@ -141,11 +121,7 @@ impl Connection {
     pub(super) async fn request(&self, call: Outgoing<'_>) -> Result<Exchange, UpstreamError> {
         on_one_line(&call.body)?;
         let exchange = self.pending.register(call.id)?;
-        self.queue(Frame {
-            body: call.body,
-            ticket: Some(exchange.ticket()),
-        })
-        .await?;
+        self.queue(Frame { body: call.body, ticket: Some(exchange.ticket()) }).await?;
         Ok(Exchange::child(exchange))
     }
 
@@ -159,63 +135,40 @@ impl Connection {
     }
 
     pub(super) async fn close(&self) {
-        drop(
-            self.outbox
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        drop(self.outbox.lock().unwrap_or_else(PoisonError::into_inner).take());
         let mut exit = self.process.watch();
         for signal in [None, Some(Signal::TERM), Some(Signal::KILL)] {
             if let Some(signal) = signal {
                 self.process.group().signal(signal);
             }
-            if timeout(self.limits.close_step, ended(&mut exit))
-                .await
-                .is_ok()
-            {
+            if timeout(self.limits.close_step, ended(&mut exit)).await.is_ok() {
                 return;
             }
         }
     }
 
     async fn queue(&self, frame: Frame) -> Result<(), UpstreamError> {
-        let outbox = self
-            .outbox
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(outbox) = outbox else {
-            return Err(UpstreamError::NotSent(
-                "the session with the upstream is closed".to_owned(),
-            ));
+            return Err(UpstreamError::NotSent("the session with the upstream is closed".to_owned()));
         };
         outbox.send(frame).await.map_err(|_| {
-            let reason = self.pending.closed().or_else(|| {
-                self.process
-                    .exit()
-                    .map(|exit| format!("the upstream process {exit}"))
-            });
-            UpstreamError::NotSent(
-                reason.unwrap_or_else(|| "the upstream does not read any more".to_owned()),
-            )
+            let reason = self
+                .pending
+                .closed()
+                .or_else(|| self.process.exit().map(|exit| format!("the upstream process {exit}")));
+            UpstreamError::NotSent(reason.unwrap_or_else(|| "the upstream does not read any more".to_owned()))
         })
     }
 }
 
 fn watched(pipes: Pipes) -> std::io::Result<(ChildStdin, ChildStdout, ChildStderr)> {
-    Ok((
-        ChildStdin::from_std(pipes.stdin)?,
-        ChildStdout::from_std(pipes.stdout)?,
-        ChildStderr::from_std(pipes.stderr)?,
-    ))
+    Ok((ChildStdin::from_std(pipes.stdin)?, ChildStdout::from_std(pipes.stdout)?, ChildStderr::from_std(pipes.stderr)?))
 }
 
 fn on_one_line(body: &[u8]) -> Result<(), UpstreamError> {
     match memchr(b'\n', body) {
         None => Ok(()),
-        Some(_) => Err(UpstreamError::NotSent(
-            "a message for stdio must not contain a line break".to_owned(),
-        )),
+        Some(_) => Err(UpstreamError::NotSent("a message for stdio must not contain a line break".to_owned())),
     }
 }

@@ -47,9 +47,7 @@ impl ChildExchange {
     pub(in crate::client) async fn next(&mut self) -> Result<Event, UpstreamError> {
         match (&mut self.reply).await {
             Ok(outcome) => outcome.map(Event::Reply),
-            Err(_) => Err(UpstreamError::Unknown(
-                "nothing more comes for this request".to_owned(),
-            )),
+            Err(_) => Err(UpstreamError::Unknown("nothing more comes for this request".to_owned())),
         }
     }
 
@@ -72,9 +70,7 @@ impl Pending {
             return Err(UpstreamError::NotSent(reason.clone()));
         }
         if table.calls.len() >= PENDING_REQUESTS {
-            let words = format!(
-                "{PENDING_REQUESTS} requests to this upstream are under way already; try again later"
-            );
+            let words = format!("{PENDING_REQUESTS} requests to this upstream are under way already; try again later");
             return Err(UpstreamError::NotSent(words));
         }
         table.registered += 1;
@@ -82,23 +78,12 @@ impl Pending {
         let (sender, reply) = oneshot::channel();
         match table.calls.entry(id.clone()) {
             Entry::Occupied(_) => {
-                return Err(UpstreamError::NotSent(format!(
-                    "a request with id {} is under way already",
-                    id.to_raw()
-                )));
+                return Err(UpstreamError::NotSent(format!("a request with id {} is under way already", id.to_raw())));
             }
-            Entry::Vacant(place) => place.insert(Call {
-                number,
-                written: false,
-                reply: sender,
-            }),
+            Entry::Vacant(place) => place.insert(Call { number, written: false, reply: sender }),
         };
         drop(table);
-        Ok(ChildExchange {
-            pending: Arc::clone(self),
-            ticket: Ticket { id, number },
-            reply,
-        })
+        Ok(ChildExchange { pending: Arc::clone(self), ticket: Ticket { id, number }, reply })
     }
 
     /// Notes that a request is about to be written; `false` if it was forgotten meanwhile and need not be.
@@ -135,10 +120,7 @@ impl Pending {
     /// Fails every request under way and every later one; the first reason stays.
     pub(super) fn close(&self, reason: &str) -> String {
         let mut table = self.table();
-        let reason = table
-            .closed
-            .get_or_insert_with(|| reason.to_owned())
-            .clone();
+        let reason = table.closed.get_or_insert_with(|| reason.to_owned()).clone();
         let calls = std::mem::take(&mut table.calls);
         drop(table);
         for call in calls.into_values() {

@@ -40,15 +40,11 @@ impl Process {
     pub(super) async fn start(command: Command) -> Result<(Self, Pipes), String> {
         let (started, start) = oneshot::channel();
         let program = command.program.clone();
-        let thread = thread::Builder::new()
-            .name("child".to_owned())
-            .stack_size(THREAD_STACK_BYTES);
+        let thread = thread::Builder::new().name("child".to_owned()).stack_size(THREAD_STACK_BYTES);
         thread
             .spawn(move || keep(&command, started))
             .map_err(|error| format!("could not start `{program}`: no thread for it: {error}"))?;
-        start
-            .await
-            .unwrap_or_else(|_| Err(format!("could not start `{program}`")))
+        start.await.unwrap_or_else(|_| Err(format!("could not start `{program}`")))
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -127,11 +123,7 @@ fn keep(command: &Command, started: oneshot::Sender<Started>) {
     let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let group = Group(Arc::new(Mutex::new(leader)));
     let (exit, watch) = watch::channel(None);
-    let process = Process {
-        id: child.id(),
-        group: group.clone(),
-        exit: watch,
-    };
+    let process = Process { id: child.id(), group: group.clone(), exit: watch };
     let pipes = pipes(&mut child).ok_or_else(|| "the child has no standard streams".to_owned());
     // If nobody waits any more, dropping what was to be handed over kills the child.
     let _ = started.send(pipes.map(|pipes| (process, pipes)));
@@ -142,10 +134,7 @@ fn keep(command: &Command, started: oneshot::Sender<Started>) {
     exit.send_replace(Some(describe_exit(status)));
 }
 
-#[expect(
-    unsafe_code,
-    reason = "what happens between fork and exec can only be said with `pre_exec`"
-)]
+#[expect(unsafe_code, reason = "what happens between fork and exec can only be said with `pre_exec`")]
 fn launch(command: &Command) -> io::Result<Child> {
     let mut child = std::process::Command::new(&command.program);
     child
@@ -181,30 +170,20 @@ fn die_with(parent: Pid) -> io::Result<()> {
 }
 
 fn pipes(child: &mut Child) -> Option<Pipes> {
-    Some(Pipes {
-        stdin: child.stdin.take()?,
-        stdout: child.stdout.take()?,
-        stderr: child.stderr.take()?,
-    })
+    Some(Pipes { stdin: child.stdin.take()?, stdout: child.stdout.take()?, stderr: child.stderr.take()? })
 }
 
 /// Waits for the end of a child but leaves it unreaped, so that its process group's id stays taken.
 fn wait_without_reaping(leader: Pid) {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    while waitid(WaitId::Pid(leader), options).is_err_and(|error| error == rustix::io::Errno::INTR)
-    {
-    }
+    while waitid(WaitId::Pid(leader), options).is_err_and(|error| error == rustix::io::Errno::INTR) {}
 }
 
 fn describe_failure(command: &Command, error: &io::Error) -> String {
     if let Some(cwd) = &command.cwd
         && !cwd.is_dir()
     {
-        return format!(
-            "could not start `{}`: its directory `{}` does not exist",
-            command.program,
-            cwd.display()
-        );
+        return format!("could not start `{}`: its directory `{}` does not exist", command.program, cwd.display());
     }
     if error.kind() == io::ErrorKind::NotFound {
         return format!(
@@ -221,9 +200,7 @@ fn describe_exit(status: io::Result<ExitStatus>) -> Exit {
     };
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exited with status {code}").into(),
-        (None, Some(signal)) => {
-            format!("was ended by signal {signal}{}", signal_name(signal)).into()
-        }
+        (None, Some(signal)) => format!("was ended by signal {signal}{}", signal_name(signal)).into(),
         (None, None) => unknown_exit(),
     }
 }

@@ -36,18 +36,10 @@ pub(super) struct Frame {
 }
 
 /// Writes what is queued, then closes the child's standard input.
-pub(super) async fn write(
-    stdin: ChildStdin,
-    mut queue: mpsc::Receiver<Frame>,
-    pending: Arc<Pending>,
-) {
+pub(super) async fn write(stdin: ChildStdin, mut queue: mpsc::Receiver<Frame>, pending: Arc<Pending>) {
     let mut writer = LineWriter::new(stdin);
     while let Some(frame) = queue.recv().await {
-        if frame
-            .ticket
-            .as_ref()
-            .is_some_and(|ticket| !pending.writing(ticket))
-        {
+        if frame.ticket.as_ref().is_some_and(|ticket| !pending.writing(ticket)) {
             continue;
         }
         let Err(error) = writer.write(&frame.body).await else {
@@ -57,11 +49,7 @@ pub(super) async fn write(
         if let Some(ticket) = &frame.ticket {
             pending.fail(
                 ticket,
-                if error.nothing_written {
-                    UpstreamError::NotSent(words)
-                } else {
-                    UpstreamError::Unknown(words)
-                },
+                if error.nothing_written { UpstreamError::NotSent(words) } else { UpstreamError::Unknown(words) },
             );
         }
         break;
@@ -69,10 +57,7 @@ pub(super) async fn write(
     queue.close();
     while let Some(frame) = queue.recv().await {
         if let Some(ticket) = &frame.ticket {
-            pending.fail(
-                ticket,
-                UpstreamError::NotSent("the upstream does not read any more".to_owned()),
-            );
+            pending.fail(ticket, UpstreamError::NotSent("the upstream does not read any more".to_owned()));
         }
     }
 }
@@ -100,11 +85,7 @@ impl Listener {
 
     /// Waits for the child's end, hastens it if need be, and puts it into words.
     async fn reason(&mut self, stopped: Option<Stopped>) -> String {
-        let patience = if matches!(stopped, Some(Stopped::Nonsense)) {
-            Duration::ZERO
-        } else {
-            SILENT_END
-        };
+        let patience = if matches!(stopped, Some(Stopped::Nonsense)) { Duration::ZERO } else { SILENT_END };
         let by_itself = timeout(patience, ended(&mut self.exit)).await;
         self.group.signal(Signal::KILL);
         match (stopped, by_itself) {
@@ -117,9 +98,7 @@ impl Listener {
             (Some(Stopped::Failed(error)), Err(_)) => {
                 format!("the upstream process was ended: reading from it failed: {error}")
             }
-            (_, Err(_)) => {
-                "the upstream process was ended: it closed its standard output".to_owned()
-            }
+            (_, Err(_)) => "the upstream process was ended: it closed its standard output".to_owned(),
         }
     }
 
@@ -132,8 +111,7 @@ impl Listener {
                 Ok(None) => return Stopped::Ended,
                 Err(FrameError::TooLong { limit, .. }) => {
                     // Which request it would have answered cannot be told, so each may be the one.
-                    self.pending
-                        .fail_written(&UpstreamError::TooLarge { limit });
+                    self.pending.fail_written(&UpstreamError::TooLarge { limit });
                     true
                 }
                 Err(FrameError::Io(error)) => return Stopped::Failed(error),
@@ -174,8 +152,7 @@ impl Drop for Listener {
     /// Also when the runtime ends before the child does, nobody waits for ever.
     fn drop(&mut self) {
         self.group.signal(Signal::KILL);
-        self.pending
-            .close("the connection to the upstream process was given up");
+        self.pending.close("the connection to the upstream process was given up");
     }
 }
 
@@ -188,10 +165,7 @@ enum Stopped {
 }
 
 /// Does `work` until the child has ended and a little longer: what it left running may hold its streams for ever.
-pub(super) async fn until_ended(
-    mut exit: watch::Receiver<Option<Exit>>,
-    work: impl Future<Output = ()>,
-) {
+pub(super) async fn until_ended(mut exit: watch::Receiver<Option<Exit>>, work: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
         () = async { ended(&mut exit).await; sleep(LAST_WORDS).await } => {}
@@ -225,15 +199,10 @@ pub(super) async fn relay_stderr(stderr: impl AsyncRead + Unpin, mut on_line: im
 
 fn report_unsaid(unsaid: u64, on_line: &mut impl FnMut(&str)) {
     if unsaid > 0 {
-        on_line(&format!(
-            "({unsaid} lines left out: more than {STDERR_LINES_PER_SECOND} a second)"
-        ));
+        on_line(&format!("({unsaid} lines left out: more than {STDERR_LINES_PER_SECOND} a second)"));
     }
 }
 
 fn printable(line: &[u8]) -> String {
-    String::from_utf8_lossy(line)
-        .chars()
-        .filter(|character| *character == '\t' || !character.is_control())
-        .collect()
+    String::from_utf8_lossy(line).chars().filter(|character| *character == '\t' || !character.is_control()).collect()
 }

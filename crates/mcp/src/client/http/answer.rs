@@ -35,14 +35,7 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn new(pool: Pool, wire: Wire, response: Response<Incoming>) -> Self {
         let (head, body) = response.into_parts();
-        Self {
-            pool,
-            wire: Some(wire),
-            status: head.status,
-            headers: head.headers,
-            body,
-            collected: BytesMut::new(),
-        }
+        Self { pool, wire: Some(wire), status: head.status, headers: head.headers, body, collected: BytesMut::new() }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -81,9 +74,10 @@ impl Answer {
             return Err(UpstreamError::TooLarge { limit });
         }
         loop {
-            let piece = self.read().await.map_err(|why| {
-                UpstreamError::Unknown(format!("the upstream's answer broke off: {why}"))
-            })?;
+            let piece = self
+                .read()
+                .await
+                .map_err(|why| UpstreamError::Unknown(format!("the upstream's answer broke off: {why}")))?;
             let Some(piece) = piece else {
                 return Ok(self.collected.split().freeze());
             };
@@ -154,9 +148,7 @@ impl Answer {
 /// How long the server says it keeps an unused connection, less a second.
 fn keep(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(KEEP_ALIVE)?.to_str().ok()?;
-    let seconds = text
-        .split(',')
-        .find_map(|part| part.trim().strip_prefix("timeout="))?;
+    let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
     let seconds: u64 = seconds.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).saturating_sub(Duration::from_secs(1)))
 }

@@ -31,13 +31,9 @@ pub(super) async fn connect(shared: &Shared) -> Result<Wire, String> {
 
 async fn connect_without_limit(shared: &Shared) -> Result<Wire, String> {
     let addresses = shared.proven_first(resolve(&shared.target).await?);
-    let (stream, address) = open_any(addresses)
-        .await
-        .map_err(|error| error.to_string())?;
+    let (stream, address) = open_any(addresses).await.map_err(|error| error.to_string())?;
     shared.remember(address);
-    stream
-        .set_nodelay(true)
-        .map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let stream = Counted::new(stream);
     let stream = match &shared.tls {
         Some(tls) => Stream::Tls(Box::new(tls.handshake(stream).await?)),
@@ -54,14 +50,9 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    async fn handshake(
-        &self,
-        stream: Counted,
-    ) -> Result<tokio_rustls::client::TlsStream<Counted>, String> {
+    async fn handshake(&self, stream: Counted) -> Result<tokio_rustls::client::TlsStream<Counted>, String> {
         let connecting = self.connector.connect(self.name.clone(), stream);
-        connecting
-            .await
-            .map_err(|error| format!("TLS failed: {}", innermost(&error)))
+        connecting.await.map_err(|error| format!("TLS failed: {}", innermost(&error)))
     }
 }
 
@@ -70,10 +61,7 @@ async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, String> {
     match &target.host {
         Host::Address(address) => Ok(vec![SocketAddr::new(*address, port)]),
         Host::Local(_) => {
-            let both = [
-                IpAddr::V6(Ipv6Addr::LOCALHOST),
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-            ];
+            let both = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
             Ok(both.map(|address| SocketAddr::new(address, port)).to_vec())
         }
         Host::Name(name) => {
@@ -87,9 +75,8 @@ async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, String> {
 /// The addresses in their order, but both families by turns, so that a broken family delays only once.
 fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut first, mut second): (VecDeque<_>, VecDeque<_>) = addresses
-        .into_iter()
-        .partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second): (VecDeque<_>, VecDeque<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
     let mut ordered = Vec::with_capacity(first.len() + second.len());
     while !first.is_empty() || !second.is_empty() {
         ordered.extend(first.pop_front());
@@ -109,9 +96,7 @@ async fn open_any(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, SocketAd
     loop {
         match waiting.next() {
             Some(address) => {
-                attempts.spawn(async move {
-                    Ok::<_, io::Error>((TcpStream::connect(address).await?, address))
-                });
+                attempts.spawn(async move { Ok::<_, io::Error>((TcpStream::connect(address).await?, address)) });
             }
             None if attempts.is_empty() => return Err(failure),
             None => {}

@@ -29,19 +29,12 @@ pub(super) enum Stopped {
 
 impl Events {
     pub(super) fn new(answer: Answer, message_bytes: usize) -> Self {
-        Self {
-            answer,
-            decoder: Decoder::new(message_bytes),
-            continued_after: None,
-        }
+        Self { answer, decoder: Decoder::new(message_bytes), continued_after: None }
     }
 
     /// The continuation of an earlier stream after the event `last_id`; an empty id is none.
     pub(super) fn continued(answer: Answer, message_bytes: usize, last_id: String) -> Self {
-        Self {
-            continued_after: Some(last_id),
-            ..Self::new(answer, message_bytes)
-        }
+        Self { continued_after: Some(last_id), ..Self::new(answer, message_bytes) }
     }
 
     /// The next event that carries a message. May be cancelled and called again.
@@ -62,17 +55,12 @@ impl Events {
 
     /// The id after which to resume, if the server gave any.
     pub(super) fn last_id(&self) -> Option<&str> {
-        self.decoder
-            .last_event_id()
-            .or(self.continued_after.as_deref())
-            .filter(|id| !id.is_empty())
+        self.decoder.last_event_id().or(self.continued_after.as_deref()).filter(|id| !id.is_empty())
     }
 
     /// How long to wait before resuming.
     pub(super) fn retry(&self) -> Duration {
-        self.decoder.retry().map_or(RETRY, |retry| {
-            Duration::from_millis(retry).min(LONGEST_RETRY)
-        })
+        self.decoder.retry().map_or(RETRY, |retry| Duration::from_millis(retry).min(LONGEST_RETRY))
     }
 
     /// Lets go of a stream after the reply for which it was opened.

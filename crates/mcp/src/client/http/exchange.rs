@@ -26,19 +26,9 @@ pub(in crate::client) struct HttpExchange {
 /// How far an exchange is.
 enum Stage {
     Replied(Reply),
-    Json {
-        answer: Answer,
-        id: IdKey,
-        message_bytes: usize,
-    },
-    Events {
-        events: Box<Events>,
-        call: Call,
-    },
-    Resuming {
-        call: Call,
-        resumed: Pin<Box<dyn Future<Output = Result<Events, UpstreamError>> + Send + Sync>>,
-    },
+    Json { answer: Answer, id: IdKey, message_bytes: usize },
+    Events { events: Box<Events>, call: Call },
+    Resuming { call: Call, resumed: Pin<Box<dyn Future<Output = Result<Events, UpstreamError>> + Send + Sync>> },
     Over,
 }
 
@@ -51,31 +41,18 @@ struct Call {
 
 impl HttpExchange {
     pub(super) fn replied(reply: Reply) -> Box<Self> {
-        Box::new(Self {
-            stage: Stage::Replied(reply),
-        })
+        Box::new(Self { stage: Stage::Replied(reply) })
     }
 
     pub(super) fn json(session: &Arc<Session>, id: IdKey, answer: Answer) -> Box<Self> {
         let message_bytes = session.message_bytes();
-        Box::new(Self {
-            stage: Stage::Json {
-                answer,
-                id,
-                message_bytes,
-            },
-        })
+        Box::new(Self { stage: Stage::Json { answer, id, message_bytes } })
     }
 
     pub(super) fn events(session: &Arc<Session>, id: IdKey, answer: Answer) -> Box<Self> {
         let events = Box::new(Events::new(answer, session.message_bytes()));
-        let call = Call {
-            session: Arc::clone(session),
-            id,
-        };
-        Box::new(Self {
-            stage: Stage::Events { events, call },
-        })
+        let call = Call { session: Arc::clone(session), id };
+        Box::new(Self { stage: Stage::Events { events, call } })
     }
 
     pub(in crate::client) async fn next(&mut self) -> Result<Event, UpstreamError> {
@@ -90,11 +67,7 @@ impl HttpExchange {
         loop {
             match &mut self.stage {
                 Stage::Replied(reply) => return Ok(Event::Reply(reply.clone())),
-                Stage::Json {
-                    answer,
-                    id,
-                    message_bytes,
-                } => {
+                Stage::Json { answer, id, message_bytes } => {
                     let body = answer.collect(*message_bytes).await?;
                     return read_json(&body, id, *message_bytes).map(Event::Reply);
                 }
@@ -105,9 +78,7 @@ impl HttpExchange {
                         }
                     }
                     Err(Stopped::TooLong) => {
-                        return Err(UpstreamError::TooLarge {
-                            limit: call.session.message_bytes(),
-                        });
+                        return Err(UpstreamError::TooLarge { limit: call.session.message_bytes() });
                     }
                     Err(Stopped::Over) => self.resume()?,
                 },
@@ -116,9 +87,7 @@ impl HttpExchange {
                     self.resumed(events);
                 }
                 Stage::Over => {
-                    return Err(UpstreamError::Unknown(
-                        "nothing more comes for this request".to_owned(),
-                    ));
+                    return Err(UpstreamError::Unknown("nothing more comes for this request".to_owned()));
                 }
             }
         }
@@ -130,25 +99,16 @@ impl HttpExchange {
             return Ok(());
         };
         let Some(last_id) = events.last_id() else {
-            return Err(UpstreamError::Unknown(
-                "the upstream closed its answer before the reply".to_owned(),
-            ));
+            return Err(UpstreamError::Unknown("the upstream closed its answer before the reply".to_owned()));
         };
-        let resumed = Box::pin(resume(
-            Arc::clone(&call.session),
-            last_id.to_owned(),
-            events.retry(),
-        ));
+        let resumed = Box::pin(resume(Arc::clone(&call.session), last_id.to_owned(), events.retry()));
         self.stage = Stage::Resuming { call, resumed };
         Ok(())
     }
 
     fn resumed(&mut self, events: Events) {
         if let Stage::Resuming { call, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
-            self.stage = Stage::Events {
-                events: Box::new(events),
-                call,
-            };
+            self.stage = Stage::Events { events: Box::new(events), call };
         }
     }
 
@@ -178,12 +138,10 @@ impl Call {
 
 fn read_json(body: &Bytes, id: &IdKey, message_bytes: usize) -> Result<Reply, UpstreamError> {
     match reply::read(body, message_bytes).map_err(|(_, error)| error)? {
-        Inbound::Reply(answered, reply) if answered.as_ref() == Some(id) || answered.is_none() => {
-            Ok(reply)
+        Inbound::Reply(answered, reply) if answered.as_ref() == Some(id) || answered.is_none() => Ok(reply),
+        Inbound::Reply(..) => {
+            Err(UpstreamError::Nonsense("the upstream answered with the id of another request".to_owned()))
         }
-        Inbound::Reply(..) => Err(UpstreamError::Nonsense(
-            "the upstream answered with the id of another request".to_owned(),
-        )),
         Inbound::Message(_) => Err(UpstreamError::Nonsense(
             "the upstream answered a request with a message that is no response".to_owned(),
         )),
@@ -191,19 +149,12 @@ fn read_json(body: &Bytes, id: &IdKey, message_bytes: usize) -> Result<Reply, Up
 }
 
 /// Asks for the rest of a stream, after the wait that the server wishes and up to [`RESUME_ATTEMPTS`] times.
-async fn resume(
-    session: Arc<Session>,
-    last_id: String,
-    wait: Duration,
-) -> Result<Events, UpstreamError> {
+async fn resume(session: Arc<Session>, last_id: String, wait: Duration) -> Result<Events, UpstreamError> {
     let mut failures = 0;
     loop {
         sleep(wait).await;
         let why = match session.get(Some(&last_id)).await {
-            Ok(answer)
-                if answer.status().is_success()
-                    && heads::content(answer.headers()) == Content::Events =>
-            {
+            Ok(answer) if answer.status().is_success() && heads::content(answer.headers()) == Content::Events => {
                 return Ok(Events::continued(answer, session.message_bytes(), last_id));
             }
             Ok(answer) if answer.status().is_client_error() => {
@@ -222,9 +173,7 @@ async fn resume(
 
 /// The request itself was sent, so whatever happens afterwards leaves open what became of it.
 fn cannot_resume(why: &str) -> UpstreamError {
-    UpstreamError::Unknown(format!(
-        "the upstream's answer broke off and could not be resumed: {why}"
-    ))
+    UpstreamError::Unknown(format!("the upstream's answer broke off and could not be resumed: {why}"))
 }
 
 impl std::fmt::Debug for Stage {

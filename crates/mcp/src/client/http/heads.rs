@@ -20,24 +20,11 @@ pub(super) struct Heads {
 impl Heads {
     pub(super) fn new(target: &Target) -> Self {
         let mut post = target.headers.clone();
-        post.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("application/json, text/event-stream"),
-        );
-        post.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        post.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        post.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let mut get = target.headers.clone();
-        get.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("text/event-stream"),
-        );
-        Self {
-            post,
-            get,
-            delete: target.headers.clone(),
-        }
+        get.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        Self { post, get, delete: target.headers.clone() }
     }
 
     pub(super) fn of(&self, ask: Ask) -> &HeaderMap {
@@ -70,8 +57,7 @@ pub(super) fn session_id(answer: &HeaderMap) -> Result<Option<HeaderValue>, &'st
         return Ok(None);
     };
     let bytes = id.as_bytes();
-    if bytes.is_empty() || bytes.len() > SESSION_ID_BYTES || !bytes.iter().all(u8::is_ascii_graphic)
-    {
+    if bytes.is_empty() || bytes.len() > SESSION_ID_BYTES || !bytes.iter().all(u8::is_ascii_graphic) {
         return Err("the upstream gave a session id that is empty, too long or not visible ASCII");
     }
     Ok(Some(id.clone()))
@@ -86,14 +72,8 @@ pub(super) enum Content {
 }
 
 pub(super) fn content(head: &HeaderMap) -> Content {
-    let value = head
-        .get(header::CONTENT_TYPE)
-        .map_or(&b""[..], HeaderValue::as_bytes);
-    let essence = value
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let value = head.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if essence.eq_ignore_ascii_case(b"application/json") {
         Content::Json
     } else if essence.eq_ignore_ascii_case(b"text/event-stream") {

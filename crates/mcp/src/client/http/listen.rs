@@ -29,11 +29,7 @@ pub(super) async fn listen(session: Arc<Session>) {
             Attempt::Opened(mut events) => {
                 let heard = relay(&session, &mut events).await;
                 last_id = events.last_id().map(str::to_owned);
-                wait = if heard {
-                    events.retry()
-                } else {
-                    wait.max(events.retry())
-                };
+                wait = if heard { events.retry() } else { wait.max(events.retry()) };
                 sleep(wait).await;
             }
             Attempt::None => return,
@@ -77,10 +73,7 @@ fn judge(session: &Session, answer: Answer, last_id: Option<&str>) -> Attempt {
     if status == StatusCode::NOT_FOUND && session.has_session() {
         return Attempt::Lost;
     }
-    if status.is_server_error()
-        || status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::CONFLICT
-    {
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::CONFLICT {
         return Attempt::Failed;
     }
     debug!(%status, "the upstream offers no stream to listen to");
@@ -96,12 +89,7 @@ async fn relay(session: &Session, events: &mut Events) -> bool {
                 heard = true;
                 match reply::read(&event.data, session.message_bytes()) {
                     Ok(Inbound::Message(message)) => {
-                        if session
-                            .incoming
-                            .send(Incoming::Message(message))
-                            .await
-                            .is_err()
-                        {
+                        if session.incoming.send(Incoming::Message(message)).await.is_err() {
                             return heard;
                         }
                     }

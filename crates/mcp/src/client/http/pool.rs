@@ -87,19 +87,9 @@ impl Pool {
     /// When the server needs TLS and the system's roots cannot be loaded.
     pub fn new(target: Target, options: Options) -> Result<Self, InvalidTarget> {
         static POOLS: AtomicU64 = AtomicU64::new(0);
-        let tls = if target.is_tls {
-            Some(tls(&target, &options)?)
-        } else {
-            None
-        };
+        let tls = if target.is_tls { Some(tls(&target, &options)?) } else { None };
         let number = POOLS.fetch_add(1, Ordering::Relaxed);
-        Ok(Self(Arc::new(Shared {
-            number,
-            target,
-            options,
-            tls,
-            proven: Mutex::new(None),
-        })))
+        Ok(Self(Arc::new(Shared { number, target, options, tls, proven: Mutex::new(None) })))
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -113,17 +103,9 @@ impl Pool {
     /// Sends a request over an unused connection or a new one, and gives the head of its answer.
     ///
     /// A connection that turns out to be closed before a byte of the request was written is replaced once.
-    pub(super) async fn send(
-        &self,
-        ask: Ask,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Result<Answer, UpstreamError> {
+    pub(super) async fn send(&self, ask: Ask, headers: &HeaderMap, body: Bytes) -> Result<Answer, UpstreamError> {
         if let Some(mut wire) = self.take_unused().await {
-            match wire
-                .send(self.request(ask, headers.clone(), body.clone()))
-                .await
-            {
+            match wire.send(self.request(ask, headers.clone(), body.clone())).await {
                 Ok(response) => return Ok(self.answer(wire, response)),
                 Err(broken) if broken.nothing_written => {}
                 Err(broken) => return Err(self.failure(broken)),
@@ -151,15 +133,9 @@ impl Pool {
     fn failure(&self, broken: Broken) -> UpstreamError {
         let address = self.0.target.address();
         if broken.nothing_written {
-            return UpstreamError::NotSent(format!(
-                "could not send to `{address}`: {}",
-                broken.words
-            ));
+            return UpstreamError::NotSent(format!("could not send to `{address}`: {}", broken.words));
         }
-        UpstreamError::Unknown(format!(
-            "`{address}` broke the connection before it answered: {}",
-            broken.words
-        ))
+        UpstreamError::Unknown(format!("`{address}` broke the connection before it answered: {}", broken.words))
     }
 
     /// Takes the connection that was used last, which is the least likely to be closed.
@@ -192,13 +168,8 @@ impl Pool {
         }
         let longest = self.0.options.keep_idle;
         let keep = keep.map_or(longest, |keep| keep.min(longest));
-        let unused = Unused {
-            wire,
-            since: Instant::now(),
-            keep,
-        };
-        let starts_sweeping =
-            own_shelves(|shelves| shelves.put(self.0.number, runtime.id(), unused));
+        let unused = Unused { wire, since: Instant::now(), keep };
+        let starts_sweeping = own_shelves(|shelves| shelves.put(self.0.number, runtime.id(), unused));
         if starts_sweeping {
             let shelves = own();
             runtime.spawn(async move {
@@ -256,27 +227,17 @@ struct Unused {
 
 impl Shelves {
     fn take(&mut self, pool: u64, runtime: Id) -> Option<Unused> {
-        let shelf = self
-            .shelves
-            .iter_mut()
-            .find(|shelf| shelf.pool == pool && shelf.runtime == runtime)?;
+        let shelf = self.shelves.iter_mut().find(|shelf| shelf.pool == pool && shelf.runtime == runtime)?;
         shelf.unused.pop()
     }
 
     /// Keeps a connection, or drops it if there are enough; `true` if sweeping has to begin.
     fn put(&mut self, pool: u64, runtime: Id, unused: Unused) -> bool {
-        let found = self
-            .shelves
-            .iter_mut()
-            .find(|shelf| shelf.pool == pool && shelf.runtime == runtime);
+        let found = self.shelves.iter_mut().find(|shelf| shelf.pool == pool && shelf.runtime == runtime);
         match found {
             Some(shelf) if shelf.unused.len() >= IDLE_CONNECTIONS => {}
             Some(shelf) => shelf.unused.push(unused),
-            None => self.shelves.push(Shelf {
-                pool,
-                runtime,
-                unused: vec![unused],
-            }),
+            None => self.shelves.push(Shelf { pool, runtime, unused: vec![unused] }),
         }
         self.swept_on.replace(runtime) != Some(runtime)
     }
@@ -284,9 +245,7 @@ impl Shelves {
     /// Drops what is expired; `true` if nothing is left to be swept.
     fn sweep(&mut self) -> bool {
         for shelf in &mut self.shelves {
-            shelf
-                .unused
-                .retain(|unused| unused.since.elapsed() < unused.keep);
+            shelf.unused.retain(|unused| unused.since.elapsed() < unused.keep);
         }
         self.shelves.retain(|shelf| !shelf.unused.is_empty());
         let is_empty = self.shelves.is_empty();
@@ -324,10 +283,7 @@ fn tls(target: &Target, options: &Options) -> Result<Tls, InvalidTarget> {
         Some(config) => Arc::clone(config),
         None => system_tls().map_err(InvalidTarget)?,
     };
-    Ok(Tls {
-        connector: TlsConnector::from(config),
-        name,
-    })
+    Ok(Tls { connector: TlsConnector::from(config), name })
 }
 
 /// TLS with the system's roots, loaded once.
@@ -341,13 +297,13 @@ fn load_system_tls() -> Result<Arc<rustls::ClientConfig>, String> {
     let found = rustls_native_certs::load_native_certs();
     let (usable, _) = roots.add_parsable_certificates(found.certs);
     if usable == 0 {
-        return Err("the system has no TLS root certificates; install `ca-certificates` or set SSL_CERT_FILE".to_owned());
+        return Err(
+            "the system has no TLS root certificates; install `ca-certificates` or set SSL_CERT_FILE".to_owned()
+        );
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    Ok(Arc::new(
-        config.with_root_certificates(roots).with_no_client_auth(),
-    ))
+    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }

@@ -54,46 +54,25 @@ impl Connection {
     pub fn open(pool: Pool) -> (Self, mpsc::Receiver<Incoming>) {
         let (incoming, unasked) = mpsc::channel(INCOMING_MESSAGES);
         let heads = RwLock::new(Arc::new(Heads::new(pool.target())));
-        let session = Arc::new(Session {
-            pool,
-            heads,
-            end: OnceLock::new(),
-            incoming,
-        });
-        (
-            Self {
-                session,
-                listener: Mutex::new(None),
-            },
-            unasked,
-        )
+        let session = Arc::new(Session { pool, heads, end: OnceLock::new(), incoming });
+        (Self { session, listener: Mutex::new(None) }, unasked)
     }
 
-    pub(in crate::client) async fn request(
-        &self,
-        call: Outgoing<'_>,
-    ) -> Result<Exchange, UpstreamError> {
+    pub(in crate::client) async fn request(&self, call: Outgoing<'_>) -> Result<Exchange, UpstreamError> {
         let answer = self.session.post(call.body).await?;
         if !answer.status().is_success() {
-            return self
-                .session
-                .refused(answer, Some(call.id))
-                .await
-                .map(Exchange::http);
+            return self.session.refused(answer, Some(call.id)).await.map(Exchange::http);
         }
         if call.method == "initialize" {
             let id = heads::session_id(answer.headers());
             if let Some(id) = id.map_err(|why| UpstreamError::Nonsense(why.to_owned()))? {
-                self.session
-                    .change_heads(|heads| heads.set(&SESSION_ID, &id));
+                self.session.change_heads(|heads| heads.set(&SESSION_ID, &id));
             }
         }
         let session = &self.session;
         match heads::content(answer.headers()) {
             Content::Json => Ok(Exchange::http(HttpExchange::json(session, call.id, answer))),
-            Content::Events => Ok(Exchange::http(HttpExchange::events(
-                session, call.id, answer,
-            ))),
+            Content::Events => Ok(Exchange::http(HttpExchange::events(session, call.id, answer))),
             Content::Other => Err(no_reply(answer.status())),
         }
     }
@@ -109,9 +88,7 @@ impl Connection {
 
     pub(in crate::client) fn negotiated(&self, protocol_version: &str) {
         match HeaderValue::from_str(protocol_version) {
-            Ok(version) => self
-                .session
-                .change_heads(|heads| heads.set(&PROTOCOL_VERSION, &version)),
+            Ok(version) => self.session.change_heads(|heads| heads.set(&PROTOCOL_VERSION, &version)),
             Err(_) => debug!("passed over a protocol version that no header can hold"),
         }
     }
@@ -135,10 +112,7 @@ impl Connection {
         if self.session.end.set(End::Closed).is_err() || !heads.has_session() {
             return;
         }
-        let ask = self
-            .session
-            .pool
-            .send(Ask::Delete, heads.of(Ask::Delete), Bytes::new());
+        let ask = self.session.pool.send(Ask::Delete, heads.of(Ask::Delete), Bytes::new());
         match timeout(DELETE_TIMEOUT, ask).await {
             Ok(Ok(answer)) => answer.finish(),
             Ok(Err(error)) => debug!(%error, "could not end the session at the upstream"),
@@ -169,16 +143,10 @@ impl Session {
         self.check()?;
         let heads = self.heads();
         let Some(id) = last_event_id else {
-            return self
-                .pool
-                .send(Ask::Get, heads.of(Ask::Get), Bytes::new())
-                .await;
+            return self.pool.send(Ask::Get, heads.of(Ask::Get), Bytes::new()).await;
         };
-        let id = HeaderValue::from_str(id).map_err(|_| {
-            UpstreamError::Unknown(
-                "the upstream gave an event id that no header can hold".to_owned(),
-            )
-        })?;
+        let id = HeaderValue::from_str(id)
+            .map_err(|_| UpstreamError::Unknown("the upstream gave an event id that no header can hold".to_owned()))?;
         let mut head = heads.of(Ask::Get).clone();
         head.insert(LAST_EVENT_ID, id);
         self.pool.send(Ask::Get, &head, Bytes::new()).await
@@ -187,9 +155,7 @@ impl Session {
     /// Notes that the server has forgotten the session; whoever reads the unasked messages is told, if there is room.
     pub(super) fn lose(&self) {
         if self.end.set(End::Lost).is_ok() {
-            let _ = self
-                .incoming
-                .try_send(Incoming::Closed(UpstreamError::SessionLost.to_string()));
+            let _ = self.incoming.try_send(Incoming::Closed(UpstreamError::SessionLost.to_string()));
         }
     }
 
@@ -207,26 +173,16 @@ impl Session {
         match self.end.get() {
             None => Ok(()),
             Some(End::Lost) => Err(UpstreamError::SessionLost),
-            Some(End::Closed) => Err(UpstreamError::NotSent(
-                "the session with the upstream is closed".to_owned(),
-            )),
+            Some(End::Closed) => Err(UpstreamError::NotSent("the session with the upstream is closed".to_owned())),
         }
     }
 
     /// Judges an answer that is no success: a reply nevertheless, a lost session, or a refusal.
-    async fn refused(
-        &self,
-        answer: Answer,
-        id: Option<IdKey>,
-    ) -> Result<Box<HttpExchange>, UpstreamError> {
+    async fn refused(&self, answer: Answer, id: Option<IdKey>) -> Result<Box<HttpExchange>, UpstreamError> {
         let status = answer.status();
         let is_json = heads::content(answer.headers()) == Content::Json;
         let body = answer.excerpt(EXCERPT_BYTES).await;
-        let read = if is_json {
-            reply::read(&body, EXCERPT_BYTES).ok()
-        } else {
-            None
-        };
+        let read = if is_json { reply::read(&body, EXCERPT_BYTES).ok() } else { None };
         if let (Some(Inbound::Reply(Some(answered), reply)), Some(id)) = (&read, id)
             && *answered == id
         {
@@ -236,11 +192,7 @@ impl Session {
             self.lose();
             return Err(UpstreamError::SessionLost);
         }
-        Err(UpstreamError::Refused {
-            status: status.as_u16(),
-            message: refusal(status),
-            body,
-        })
+        Err(UpstreamError::Refused { status: status.as_u16(), message: refusal(status), body })
     }
 
     fn heads(&self) -> Arc<Heads> {
@@ -262,8 +214,7 @@ fn is_session_lost(status: StatusCode, said: Option<&Inbound>) -> bool {
         let words = String::from_utf8_lossy(&reply.outcome()).to_ascii_lowercase();
         words.contains("session id") || words.contains("session not found")
     };
-    status == StatusCode::BAD_REQUEST
-        && matches!(said, Some(Inbound::Reply(None, reply)) if explains(reply))
+    status == StatusCode::BAD_REQUEST && matches!(said, Some(Inbound::Reply(None, reply)) if explains(reply))
 }
 
 fn refusal(status: StatusCode) -> String {
@@ -280,8 +231,7 @@ fn refusal(status: StatusCode) -> String {
 }
 
 fn no_reply(status: StatusCode) -> UpstreamError {
-    let words = format!(
-        "the upstream answered a request with HTTP status {status} but with neither JSON nor an event stream"
-    );
+    let words =
+        format!("the upstream answered a request with HTTP status {status} but with neither JSON nor an event stream");
     UpstreamError::Nonsense(words)
 }

@@ -54,52 +54,29 @@ impl Target {
     ///
     /// When the URL has no host, another scheme or user information, or when a header is none or is one
     /// that the transport itself sets.
-    pub fn parse<'a>(
-        url: &str,
-        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, InvalidTarget> {
-        let uri: Uri = url
-            .parse()
-            .map_err(|error| InvalidTarget(format!("`{url}` is not a URL: {error}")))?;
+    pub fn parse<'a>(url: &str, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, InvalidTarget> {
+        let uri: Uri = url.parse().map_err(|error| InvalidTarget(format!("`{url}` is not a URL: {error}")))?;
         let is_tls = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
             Some(scheme) if *scheme == Scheme::HTTP => false,
             _ => {
-                return Err(InvalidTarget(format!(
-                    "`{url}` must begin with `http://` or `https://`"
-                )));
+                return Err(InvalidTarget(format!("`{url}` must begin with `http://` or `https://`")));
             }
         };
-        let authority = uri
-            .authority()
-            .ok_or_else(|| InvalidTarget(format!("`{url}` names no host")))?;
+        let authority = uri.authority().ok_or_else(|| InvalidTarget(format!("`{url}` names no host")))?;
         if authority.as_str().contains('@') {
-            return Err(InvalidTarget(
-                "a URL must not hold a user name or password; use a header".to_owned(),
-            ));
+            return Err(InvalidTarget("a URL must not hold a user name or password; use a header".to_owned()));
         }
         let port = port(authority, is_tls, url)?;
-        let path = uri
-            .path_and_query()
-            .cloned()
-            .unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let mut all = HeaderMap::new();
         all.insert(header::HOST, host_header(authority, port, is_tls)?);
-        all.insert(
-            header::USER_AGENT,
-            HeaderValue::from_static(concat!("toolgate/", env!("CARGO_PKG_VERSION"))),
-        );
+        all.insert(header::USER_AGENT, HeaderValue::from_static(concat!("toolgate/", env!("CARGO_PKG_VERSION"))));
         for (name, value) in headers {
             let (name, value) = read_header(name, value)?;
             all.insert(name, value);
         }
-        Ok(Self {
-            is_tls,
-            host: host(authority.host()),
-            port,
-            path: path.into(),
-            headers: all,
-        })
+        Ok(Self { is_tls, host: host(authority.host()), port, path: path.into(), headers: all })
     }
 
     /// `host:port`, for messages.
@@ -115,18 +92,12 @@ impl Target {
 impl std::fmt::Debug for Target {
     /// Leaves out path and headers, which may hold secrets.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_tuple("Target")
-            .field(&self.address())
-            .finish()
+        formatter.debug_tuple("Target").field(&self.address()).finish()
     }
 }
 
 fn host(text: &str) -> Host {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     if let Ok(address) = bare.parse() {
         return Host::Address(address);
     }
@@ -138,10 +109,7 @@ fn host(text: &str) -> Host {
 }
 
 fn port(authority: &Authority, is_tls: bool, url: &str) -> Result<u16, InvalidTarget> {
-    let after_host = authority
-        .as_str()
-        .get(authority.host().len()..)
-        .unwrap_or_default();
+    let after_host = authority.as_str().get(authority.host().len()..).unwrap_or_default();
     match authority.port_u16() {
         Some(0) => Err(InvalidTarget(format!("`{url}` names port 0"))),
         Some(port) => Ok(port),
@@ -151,34 +119,20 @@ fn port(authority: &Authority, is_tls: bool, url: &str) -> Result<u16, InvalidTa
     }
 }
 
-fn host_header(
-    authority: &Authority,
-    port: u16,
-    is_tls: bool,
-) -> Result<HeaderValue, InvalidTarget> {
+fn host_header(authority: &Authority, port: u16, is_tls: bool) -> Result<HeaderValue, InvalidTarget> {
     let is_default = port == if is_tls { 443 } else { 80 };
-    let text = if is_default {
-        authority.host().to_owned()
-    } else {
-        format!("{}:{port}", authority.host())
-    };
+    let text = if is_default { authority.host().to_owned() } else { format!("{}:{port}", authority.host()) };
     HeaderValue::from_str(&text).map_err(|_| InvalidTarget(format!("`{text}` cannot be a host")))
 }
 
 fn read_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), InvalidTarget> {
-    let parsed: HeaderName = name
-        .parse()
-        .map_err(|_| InvalidTarget(format!("`{name}` cannot be the name of a header")))?;
+    let parsed: HeaderName =
+        name.parse().map_err(|_| InvalidTarget(format!("`{name}` cannot be the name of a header")))?;
     if RESERVED.contains(&parsed) {
-        return Err(InvalidTarget(format!(
-            "the header `{name}` is set by the transport; remove it"
-        )));
+        return Err(InvalidTarget(format!("the header `{name}` is set by the transport; remove it")));
     }
-    let mut value = HeaderValue::from_str(value).map_err(|_| {
-        InvalidTarget(format!(
-            "the value of header `{name}` holds characters that a header cannot"
-        ))
-    })?;
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_| InvalidTarget(format!("the value of header `{name}` holds characters that a header cannot")))?;
     value.set_sensitive(true);
     Ok((parsed, value))
 }

@@ -40,23 +40,15 @@ impl Wire {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
         let written = stream.written();
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-        Ok(Self {
-            sender,
-            driver: Some(Box::new(driver)),
-            written,
-        })
+        Ok(Self { sender, driver: Some(Box::new(driver)), written })
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, Broken> {
+    pub(super) async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, Broken> {
         let before = self.written.load(Ordering::Relaxed);
         let mut answer = pin!(self.sender.try_send_request(request));
         let driver = &mut self.driver;
-        let outcome =
-            std::future::poll_fn(|cx| drive(driver, cx, |cx| answer.as_mut().poll(cx))).await;
+        let outcome = std::future::poll_fn(|cx| drive(driver, cx, |cx| answer.as_mut().poll(cx))).await;
         outcome.map_err(|error| Broken {
             nothing_written: self.written.load(Ordering::Relaxed) == before,
             words: innermost(error.error()),
@@ -68,17 +60,12 @@ impl Wire {
         std::future::poll_fn(|cx| self.poll_read(cx, body)).await
     }
 
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        body: &mut Incoming,
-    ) -> Poll<Option<hyper::Result<Bytes>>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, body: &mut Incoming) -> Poll<Option<hyper::Result<Bytes>>> {
         if body.is_end_stream() {
             return Poll::Ready(None);
         }
         loop {
-            let frame = std::task::ready!(drive(&mut self.driver, cx, |cx| Pin::new(&mut *body)
-                .poll_frame(cx)));
+            let frame = std::task::ready!(drive(&mut self.driver, cx, |cx| Pin::new(&mut *body).poll_frame(cx)));
             match frame.map(|frame| frame.map(hyper::body::Frame::into_data)) {
                 Some(Ok(Err(_trailers))) => {}
                 Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(data))),
@@ -102,10 +89,7 @@ impl Wire {
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Wire")
-            .field("open", &self.driver.is_some())
-            .finish_non_exhaustive()
+        formatter.debug_struct("Wire").field("open", &self.driver.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -165,11 +149,7 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(&mut stream.stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
@@ -178,11 +158,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -231,10 +207,7 @@ pub(super) struct Counted {
 
 impl Counted {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            written: Arc::default(),
-        }
+        Self { stream, written: Arc::default() }
     }
 
     fn count(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -246,21 +219,13 @@ impl Counted {
 }
 
 impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.count(outcome)
     }
