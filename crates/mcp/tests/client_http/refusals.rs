@@ -53,10 +53,10 @@ async fn check_refused(status: u16, headers: &'static [(&str, &str)], says: &str
     let server = Server::start(move |_, _| answer(status, headers, "a page")).await;
     let error = client(&server.url()).call().await.unwrap_err();
     assert_eq!(error.to_string(), says);
-    match error {
-        UpstreamError::Refused { status: told, body, .. } => assert_eq!((told, &body[..]), (status, &b"a page"[..])),
-        other => panic!("{other:?}"),
-    }
+    let UpstreamError::Refused { status: told, body, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!((told, &body[..]), (status, &b"a page"[..]));
 }
 
 #[tokio::test]
