@@ -45,6 +45,11 @@ impl Client {
         Ok(Self { address: reachable(address), token })
     }
 
+    /// Where an agent reaches a server through the gateway.
+    pub(crate) fn endpoint(&self, server: &str) -> String {
+        format!("http://{}/mcp/{server}", self.address)
+    }
+
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> anyhow::Result<T> {
         let path = with_query(path, query)?;
         self.answer(self.send(Method::GET, &path, None).await?).await

@@ -21,10 +21,14 @@ pub(crate) fn past(text: &str) -> Result<String, String> {
 /// Reads a time (`2027-01-01T00:00:00Z`) or how far ahead it is (`12h`, `30d`).
 pub(crate) fn future(text: &str) -> Result<String, String> {
     let now = Clock::System.now();
-    match duration(text) {
-        Some(ahead) => Ok(time_text(now.saturating_add(ahead))),
-        None => moment(text),
+    if let Some(ahead) = duration(text) {
+        return Ok(time_text(now.saturating_add(ahead)));
     }
+    let written = moment(text)?;
+    if read_time(&written).is_ok_and(|time| time <= now) {
+        return Err("that is over already: give a time to come".to_owned());
+    }
+    Ok(written)
 }
 
 fn moment(text: &str) -> Result<String, String> {
@@ -59,6 +63,13 @@ mod tests {
         for wrong in ["", "7", "d", "7w", "1h30m", "-1d", "99999999999999999999d", "é"] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_shall_end_has_not_ended_yet() {
+        assert!(future("2000-01-01T00:00:00Z").is_err());
+        assert_eq!(future("2999-01-01T00:00:00Z").as_deref(), Ok("2999-01-01T00:00:00Z"));
+        assert!(future("30d").is_ok());
     }
 
     #[test]

@@ -111,6 +111,11 @@ impl Create {
                 create_directly(ledger, request).await?
             }
         };
+        if let LedgerAccess::Gateway(client) = &ledger {
+            for access in &made.grant.access {
+                say(&format!("endpoint: {}", client.endpoint(&access.server)));
+            }
+        }
         ledger.close().await?;
         print_token(&made, self.json)
     }

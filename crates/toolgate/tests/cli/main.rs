@@ -5,6 +5,7 @@
 mod audit;
 mod check;
 mod explain;
+mod gateway;
 mod grant;
 mod reference;
 mod start;
