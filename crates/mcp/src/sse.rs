@@ -23,9 +23,7 @@ pub struct Event {
 
 /// An event that is longer than the decoder's bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an event of the stream is longer than {bound} bytes; raise the bound or make the server send less at once"
-)]
+#[error("an event of the stream is longer than {bound} bytes; raise the bound or make the server send less at once")]
 pub struct TooLong {
     /// The bound in bytes.
     pub bound: usize,
@@ -51,8 +49,21 @@ pub struct Decoder {
 struct Unfinished {
     id: Option<String>,
     event: Option<String>,
-    data: Option<Vec<u8>>,
+    data: Option<Data>,
     retry: Option<u64>,
+}
+
+/// The data read so far. A long line is kept where it was gathered, its field name before `start` included.
+#[derive(Debug)]
+struct Data {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Data {
+    fn len(&self) -> usize {
+        self.buffer.len() - self.start
+    }
 }
 
 impl Decoder {
@@ -88,11 +99,7 @@ impl Decoder {
             let is_last_byte = tail.len() == 1;
             let tail = tail.get(1..).unwrap_or_default();
             self.after_return = is_return && is_last_byte;
-            rest = if is_return {
-                tail.strip_prefix(b"\n").unwrap_or(tail)
-            } else {
-                tail
-            };
+            rest = if is_return { tail.strip_prefix(b"\n").unwrap_or(tail) } else { tail };
         }
         self.check(rest.len())?;
         self.line.extend_from_slice(rest);
@@ -117,14 +124,8 @@ impl Decoder {
     }
 
     fn check(&self, more: usize) -> Result<(), TooLong> {
-        let held = self.line.len() + self.event.data.as_ref().map_or(0, Vec::len);
-        if held + more > self.max_event_bytes {
-            Err(TooLong {
-                bound: self.max_event_bytes,
-            })
-        } else {
-            Ok(())
-        }
+        let held = self.line.len() + self.event.data.as_ref().map_or(0, Data::len);
+        if held + more > self.max_event_bytes { Err(TooLong { bound: self.max_event_bytes }) } else { Ok(()) }
     }
 
     /// Takes the end of a line, which is all of it when nothing was held back.
@@ -136,9 +137,12 @@ impl Decoder {
         }
         let mut line = std::mem::take(&mut self.line);
         line.extend_from_slice(end);
-        self.field(&line);
-        line.clear();
-        self.line = line;
+        match data_start(&line) {
+            Some(start) if self.event.data.is_none() && !self.at_start => {
+                self.event.data = Some(Data { buffer: line, start });
+            }
+            _ => self.field(&line),
+        }
         Ok(())
     }
 
@@ -152,10 +156,7 @@ impl Decoder {
             return;
         }
         let (name, value) = match memchr(b':', line) {
-            Some(colon) => (
-                line.get(..colon).unwrap_or_default(),
-                line.get(colon + 1..).unwrap_or_default(),
-            ),
+            Some(colon) => (line.get(..colon).unwrap_or_default(), line.get(colon + 1..).unwrap_or_default()),
             None => (line, &[][..]),
         };
         let value = value.strip_prefix(b" ").unwrap_or(value);
@@ -170,9 +171,7 @@ impl Decoder {
                 }
             }
             b"retry" => {
-                let digits = std::str::from_utf8(value)
-                    .ok()
-                    .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+                let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
                 if let Some(milliseconds) = digits.and_then(|digits| digits.parse().ok()) {
                     self.event.retry = Some(milliseconds);
                     self.retry = Some(milliseconds);
@@ -188,12 +187,8 @@ impl Decoder {
             self.last_event_id = Some(id.clone()).filter(|id| !id.is_empty());
         }
         if let Some(data) = event.data {
-            let event = Event {
-                id: event.id,
-                event: event.event,
-                data: data.into(),
-                retry: event.retry,
-            };
+            let data = Bytes::from(data.buffer).slice(data.start..);
+            let event = Event { id: event.id, event: event.event, data, retry: event.retry };
             self.complete.push_back(event);
         }
     }
@@ -202,13 +197,20 @@ impl Decoder {
 impl Unfinished {
     fn add_data(&mut self, line: &[u8]) {
         match &mut self.data {
-            None => self.data = Some(line.to_vec()),
+            None => self.data = Some(Data { buffer: line.to_vec(), start: 0 }),
             Some(data) => {
-                data.push(b'\n');
-                data.extend_from_slice(line);
+                data.buffer.push(b'\n');
+                data.buffer.extend_from_slice(line);
             }
         }
     }
+}
+
+/// Where the value of a `data` line starts; `None` for other lines.
+fn data_start(line: &[u8]) -> Option<usize> {
+    let value = line.strip_prefix(b"data:")?;
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    Some(line.len() - value.len())
 }
 
 /// The bytes of one event. Data of several lines becomes several `data` fields; a carriage return in it reads back as a
@@ -228,10 +230,7 @@ pub fn encode(event: &Event) -> Bytes {
     while let Some(end) = memchr2(b'\n', b'\r', rest) {
         let (line, tail) = rest.split_at(end);
         push_field(&mut encoded, "data", line);
-        rest = tail
-            .strip_prefix(b"\r\n")
-            .or_else(|| tail.get(1..))
-            .unwrap_or_default();
+        rest = tail.strip_prefix(b"\r\n").or_else(|| tail.get(1..)).unwrap_or_default();
     }
     push_field(&mut encoded, "data", rest);
     encoded.push(b'\n');
@@ -260,10 +259,7 @@ mod tests {
     }
 
     fn data(text: &'static str) -> Event {
-        Event {
-            data: Bytes::from_static(text.as_bytes()),
-            ..Event::default()
-        }
+        Event { data: Bytes::from_static(text.as_bytes()), ..Event::default() }
     }
 
     #[test]
@@ -288,65 +284,29 @@ mod tests {
     #[test]
     fn an_id_without_data_is_no_event_but_is_remembered() {
         let mut decoder = Decoder::new(1024);
-        decoder
-            .push(b"id: 3-1\nretry: 500\n\nid: a\0b\nretry: 1s\n\nid: 3-2\n")
-            .unwrap();
+        decoder.push(b"id: 3-1\nretry: 500\n\nid: a\0b\nretry: 1s\n\nid: 3-2\n").unwrap();
         assert_eq!(decoder.next_event(), None);
-        assert_eq!(
-            decoder.last_event_id(),
-            Some("3-1"),
-            "an id counts when its block ends, one with NUL never"
-        );
+        assert_eq!(decoder.last_event_id(), Some("3-1"), "an id counts when its block ends, one with NUL never");
         assert_eq!(decoder.retry(), Some(500));
     }
 
     #[test]
     fn an_event_beyond_the_bound_is_refused_wherever_its_bytes_are() {
-        for stream in [
-            "data: 0123456789012345\n\n",
-            "data: 0123456789012345",
-            "data: 01234567\ndata: 01234567\ndata: 0",
-        ] {
-            assert_eq!(
-                Decoder::new(16).push(stream.as_bytes()),
-                Err(TooLong { bound: 16 }),
-                "{stream}"
-            );
+        for stream in
+            ["data: 0123456789012345\n\n", "data: 0123456789012345", "data: 01234567\ndata: 01234567\ndata: 0"]
+        {
+            assert_eq!(Decoder::new(16).push(stream.as_bytes()), Err(TooLong { bound: 16 }), "{stream}");
         }
-        assert_eq!(
-            Decoder::new(16).push(b"data: 0123456789\n\ndata: 0123456789\n\n"),
-            Ok(())
-        );
+        assert_eq!(Decoder::new(16).push(b"data: 0123456789\n\ndata: 0123456789\n\n"), Ok(()));
     }
 
     #[test]
     fn what_is_encoded_is_decoded() {
-        for text in [
-            "",
-            "{}",
-            "{\n\"a\":1}",
-            "\n",
-            "a\n\nb",
-            " leading",
-            ":colon",
-        ] {
-            let event = Event {
-                id: Some("1-2".to_owned()),
-                event: Some("message".to_owned()),
-                ..data(text)
-            };
+        for text in ["", "{}", "{\n\"a\":1}", "\n", "a\n\nb", " leading", ":colon"] {
+            let event = Event { id: Some("1-2".to_owned()), event: Some("message".to_owned()), ..data(text) };
             assert_eq!(decode(&[&encode(&event)]), [event], "{text:?}");
         }
-        let event = Event {
-            id: Some("1\ndata: forged".to_owned()),
-            ..data("a\r\nb\rc")
-        };
-        assert_eq!(
-            decode(&[&encode(&event)]),
-            [Event {
-                id: Some("1".to_owned()),
-                ..data("a\nb\nc")
-            }]
-        );
+        let event = Event { id: Some("1\ndata: forged".to_owned()), ..data("a\r\nb\rc") };
+        assert_eq!(decode(&[&encode(&event)]), [Event { id: Some("1".to_owned()), ..data("a\nb\nc") }]);
     }
 }

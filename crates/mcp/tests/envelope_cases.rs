@@ -1,15 +1,9 @@
 //! The envelope reader against cases kept as data: those of the contract, and our own with what a refusal says.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use base64::Engine as _;
-use mcp::envelope::{
-    Bounds, Message, Rejected, Revision, member, read_batch, read_request, string,
-};
+use mcp::envelope::{Bounds, Message, Rejected, Revision, member, read_batch, read_request, string};
 use serde_json::Value;
 
 const BATCH: usize = 100;
@@ -45,17 +39,13 @@ fn check(case: &Value) -> Result<(), String> {
         ("reject", Err(rejected)) => check_rejected(case, &rejected),
         ("forward", Err(rejected)) => Err(format!("was refused: {rejected}")),
         (_, Ok(_)) => Err("was not refused".to_owned()),
-        (_, Err(rejected)) => Err(format!(
-            "does not say what is expected; was refused: {rejected}"
-        )),
+        (_, Err(rejected)) => Err(format!("does not say what is expected; was refused: {rejected}")),
     }
 }
 
 fn body(case: &Value) -> Vec<u8> {
     let mut body = match case["body_base64"].as_str() {
-        Some(encoded) => base64::engine::general_purpose::STANDARD
-            .decode(encoded)
-            .unwrap(),
+        Some(encoded) => base64::engine::general_purpose::STANDARD.decode(encoded).unwrap(),
         None => case["body"].as_str().unwrap().as_bytes().to_vec(),
     };
     if let Some(length) = case["pad_to"].as_u64() {
@@ -109,21 +99,12 @@ fn check_rejected(case: &Value, rejected: &Rejected) -> Result<(), String> {
     if ![400, 413].contains(&rejected.status) {
         return Err(format!("the status was {}", rejected.status));
     }
-    let answer: Value =
-        serde_json::from_str(&rejected.answer()).map_err(|error| error.to_string())?;
-    if answer["jsonrpc"] != "2.0"
-        || answer["error"]["message"] != rejected.message
-        || answer.get("id").is_none()
-    {
+    let answer: Value = serde_json::from_str(&rejected.answer()).map_err(|error| error.to_string())?;
+    if answer["jsonrpc"] != "2.0" || answer["error"]["message"] != rejected.message || answer.get("id").is_none() {
         return Err(format!("the answer was {answer}"));
     }
-    if !rejected
-        .message
-        .starts_with(|first: char| first.is_lowercase() || first == '`')
-    {
-        return Err(format!(
-            "the message does not start in lower case: {rejected}"
-        ));
+    if !rejected.message.starts_with(|first: char| first.is_lowercase() || first == '`') {
+        return Err(format!("the message does not start in lower case: {rejected}"));
     }
     if let Some(says) = case["says"].as_str()
         && says != rejected.message

@@ -18,14 +18,7 @@ enum Tree {
 }
 
 fn tree() -> impl Strategy<Value = Tree> {
-    let scalars = prop::sample::select(vec![
-        "null",
-        "true",
-        "false",
-        "0",
-        "-0.5e+7",
-        "12345678901234567890123",
-    ]);
+    let scalars = prop::sample::select(vec!["null", "true", "false", "0", "-0.5e+7", "12345678901234567890123"]);
     let leaf = prop_oneof![scalars.prop_map(Tree::Scalar), text().prop_map(Tree::Text)];
     leaf.prop_recursive(6, 60, 6, |inner| {
         let member = (key(), inner.clone());
@@ -52,9 +45,7 @@ impl Tree {
             Self::List(elements) => elements.iter().any(Self::repeats_a_key),
             Self::Map(members) => {
                 let mut seen = HashSet::new();
-                members
-                    .iter()
-                    .any(|(key, value)| !seen.insert(key) || value.repeats_a_key())
+                members.iter().any(|(key, value)| !seen.insert(key) || value.repeats_a_key())
             }
         }
     }
@@ -63,19 +54,11 @@ impl Tree {
     fn without_repeats(self) -> Self {
         match self {
             Self::Scalar(_) | Self::Text(_) => self,
-            Self::List(elements) => {
-                Self::List(elements.into_iter().map(Self::without_repeats).collect())
-            }
+            Self::List(elements) => Self::List(elements.into_iter().map(Self::without_repeats).collect()),
             Self::Map(members) => {
                 let mut seen = HashSet::new();
-                let first = members
-                    .into_iter()
-                    .filter(|(key, _)| seen.insert(key.clone()));
-                Self::Map(
-                    first
-                        .map(|(key, value)| (key, value.without_repeats()))
-                        .collect(),
-                )
+                let first = members.into_iter().filter(|(key, _)| seen.insert(key.clone()));
+                Self::Map(first.map(|(key, value)| (key, value.without_repeats())).collect())
             }
         }
     }
@@ -125,11 +108,7 @@ fn write_text(text: &str, out: &mut String, dice: &mut Dice) {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
                 let upper = dice.roll(2) == 0;
-                out.push_str(&if upper {
-                    format!("\\u{unit:04X}")
-                } else {
-                    format!("\\u{unit:04x}")
-                });
+                out.push_str(&if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") });
             }
         } else {
             out.push(character);
@@ -143,20 +122,13 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 
     fn white_space(&mut self, out: &mut String) {
         if self.roll(6) == 0 {
-            out.push_str(
-                [" ", "\n", "\r\n", "\t", "  "]
-                    .get(usize::try_from(self.roll(5)).unwrap())
-                    .unwrap(),
-            );
+            out.push_str([" ", "\n", "\r\n", "\t", "  "].get(usize::try_from(self.roll(5)).unwrap()).unwrap());
         }
     }
 }
@@ -168,9 +140,7 @@ fn written(tree: &Tree, seed: u64) -> String {
 }
 
 fn call(arguments: &str) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
-    )
+    format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#)
 }
 
 proptest! {
@@ -296,10 +266,5 @@ proptest! {
 
 /// Replace, insert or remove, with a byte that means something in JSON.
 fn damage() -> impl Strategy<Value = (u8, u8)> {
-    (
-        0..3u8,
-        prop::sample::select(
-            b"{}[]:,\"\\ \n\t0123456789.-+eEtrufalsn\x00\x1f\x7f\xc3\xa9/".to_vec(),
-        ),
-    )
+    (0..3u8, prop::sample::select(b"{}[]:,\"\\ \n\t0123456789.-+eEtrufalsn\x00\x1f\x7f\xc3\xa9/".to_vec()))
 }

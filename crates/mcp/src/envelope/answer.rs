@@ -17,8 +17,7 @@ pub fn result(raw_id: &str, raw_result: &str) -> String {
 /// A response with an error; `raw_id` is `null` when nobody knows what it answers.
 #[must_use]
 pub fn error(raw_id: &str, code: i64, message: &str, raw_data: Option<&str>) -> String {
-    let mut answer =
-        String::with_capacity(raw_id.len() + message.len() + raw_data.map_or(0, str::len) + 80);
+    let mut answer = String::with_capacity(raw_id.len() + message.len() + raw_data.map_or(0, str::len) + 80);
     answer.push_str(r#"{"jsonrpc":"2.0","id":"#);
     answer.push_str(raw_id);
     answer.push_str(r#","error":{"code":"#);

@@ -110,9 +110,7 @@ impl What {
             | Self::Trailing
             | Self::TooDeep(_) => (-32700, 400),
             Self::Params(_) => (-32602, 400),
-            Self::Duplicate | Self::Lookalike(_) | Self::Envelope(_) | Self::List(_) => {
-                (-32600, 400)
-            }
+            Self::Duplicate | Self::Lookalike(_) | Self::Envelope(_) | Self::List(_) => (-32600, 400),
         }
     }
 }
@@ -121,58 +119,32 @@ impl Fault {
     /// The refusal of an agent's message.
     pub(super) fn by_agent(self, source: &str) -> Rejected {
         let (code, status) = self.what.codes();
-        Rejected {
-            code,
-            status,
-            id: None,
-            message: self.describe(source),
-            method: None,
-            name: None,
-        }
+        Rejected { code, status, id: None, message: self.describe(source), method: None, name: None }
     }
 
     /// The refusal of an upstream's message.
     pub(super) fn by_upstream(self, source: &str) -> Rejected {
-        let message = format!(
-            "the server's answer cannot be read: {}",
-            self.describe(source)
-        );
-        Rejected {
-            code: -32603,
-            status: 502,
-            id: None,
-            message,
-            method: None,
-            name: None,
-        }
+        let message = format!("the server's answer cannot be read: {}", self.describe(source));
+        Rejected { code: -32603, status: 502, id: None, message, method: None, name: None }
     }
 
     fn describe(self, source: &str) -> String {
         let at = self.at;
         match self.what {
             What::TooLarge(bound) => {
-                format!(
-                    "the message has {at} bytes, more than the {bound} that are read; send less at once"
-                )
+                format!("the message has {at} bytes, more than the {bound} that are read; send less at once")
             }
             What::NotUtf8 => format!("byte {at} is not UTF-8; send the message as UTF-8"),
-            What::ByteOrderMark => {
-                "the message starts with a byte order mark; send it without".to_owned()
-            }
+            What::ByteOrderMark => "the message starts with a byte order mark; send it without".to_owned(),
             What::Empty => "the message is empty; send one JSON-RPC object".to_owned(),
             What::Expected(expected) => {
-                format!(
-                    "expected {expected} at byte {at}, found {}; send exact JSON",
-                    found(source, at)
-                )
+                format!("expected {expected} at byte {at}, found {}; send exact JSON", found(source, at))
             }
             What::UnfinishedString => {
                 format!("the string that starts at byte {at} has no end; close it with `\"`")
             }
             What::ControlCharacter => {
-                format!(
-                    "bare control character in a string at byte {at}; escape it as `\\u` and four digits"
-                )
+                format!("bare control character in a string at byte {at}; escape it as `\\u` and four digits")
             }
             What::Escape => {
                 format!("unknown escape in a string at byte {at}; write a backslash as `\\\\`")
@@ -180,29 +152,16 @@ impl Fault {
             What::Surrogate => {
                 format!("unpaired surrogate escape at byte {at}; send both halves or neither")
             }
-            What::Number => format!(
-                "`{}` at byte {at} is not a JSON number; write it as JSON does",
-                word(source, at)
-            ),
+            What::Number => format!("`{}` at byte {at} is not a JSON number; write it as JSON does", word(source, at)),
             What::Trailing => {
-                format!(
-                    "there is something after the message, at byte {at}; send one message at a time"
-                )
+                format!("there is something after the message, at byte {at}; send one message at a time")
             }
             What::TooDeep(bound) => {
-                format!(
-                    "objects and arrays nest deeper than {bound} at byte {at}; send a flatter message"
-                )
+                format!("objects and arrays nest deeper than {bound} at byte {at}; send a flatter message")
             }
-            What::Duplicate => format!(
-                "duplicate key {} at byte {at}; send each key once",
-                key(source, at)
-            ),
+            What::Duplicate => format!("duplicate key {} at byte {at}; send each key once", key(source, at)),
             What::Lookalike(real) => {
-                format!(
-                    "key {} at byte {at} differs from `{real}` only in case; write `{real}`",
-                    key(source, at)
-                )
+                format!("key {} at byte {at} differs from `{real}` only in case; write `{real}`", key(source, at))
             }
             What::Envelope(what) => what.describe(source, at),
             What::Params(what) => what.describe(),
@@ -219,9 +178,7 @@ impl Envelope {
             }
             Self::NotAnObject => {
                 let found = found(source, at);
-                return format!(
-                    "a message is an object, found {found} at byte {at}; send one JSON-RPC object"
-                );
+                return format!("a message is an object, found {found} at byte {at}; send one JSON-RPC object");
             }
             Self::MethodCase(real) => {
                 return format!("the method differs from `{real}` only in case; write `{real}`");
@@ -230,14 +187,10 @@ impl Envelope {
             Self::EmptyBatch => "the batch is empty; send at least one message",
             Self::InitializeInBatch => "`initialize` stands in a batch; send it by itself, first",
             Self::Version => "`jsonrpc` must be the string \"2.0\"; send it with every message",
-            Self::Id => {
-                "`id` must be a string or an integer, written with digits alone; send one of these"
-            }
+            Self::Id => "`id` must be a string or an integer, written with digits alone; send one of these",
             Self::MissingId => "this method is a request; send it with an `id`",
             Self::NotificationWithId => "a notification has no `id`; leave it out",
-            Self::NothingToDo => {
-                "there is neither a `method` nor a `result` nor an `error`; send one of them"
-            }
+            Self::NothingToDo => "there is neither a `method` nor a `result` nor an `error`; send one of them",
             Self::MethodAndOutcome => {
                 "`method` stands beside a `result` or an `error`; send a request or a response, not both"
             }
@@ -252,9 +205,7 @@ impl Envelope {
 impl Params {
     fn describe(self) -> String {
         match self {
-            Self::NotAnObject => {
-                "`params` must be an object; send an object or leave them out".to_owned()
-            }
+            Self::NotAnObject => "`params` must be an object; send an object or leave them out".to_owned(),
             Self::Absent => "this method needs `params`; send them as an object".to_owned(),
             Self::Missing(member) => format!("`params` have no `{member}`; add it"),
             Self::NotAString(member) => {
@@ -263,12 +214,9 @@ impl Params {
             Self::NotAnObjectIn(member) => {
                 format!("`{member}` in `params` must be an object; send an object or leave it out")
             }
-            Self::RequestId => {
-                "`requestId` must be a string or an integer; send the id of the request".to_owned()
-            }
+            Self::RequestId => "`requestId` must be a string or an integer; send the id of the request".to_owned(),
             Self::ReferenceType => {
-                "`type` in `ref` must be \"ref/prompt\" or \"ref/resource\"; send one of these"
-                    .to_owned()
+                "`type` in `ref` must be \"ref/prompt\" or \"ref/resource\"; send one of these".to_owned()
             }
         }
     }
@@ -316,18 +264,12 @@ fn key(source: &str, at: usize) -> String {
 
 fn word(source: &str, at: usize) -> String {
     let rest = source.get(at..).unwrap_or_default();
-    let end = rest
-        .find([',', '}', ']', ' ', '\n', '\r', '\t', '"', ':'])
-        .unwrap_or(rest.len());
+    let end = rest.find([',', '}', ']', ' ', '\n', '\r', '\t', '"', ':']).unwrap_or(rest.len());
     shortened(rest.get(..end).unwrap_or_default())
 }
 
 fn shortened(text: &str) -> String {
-    let mut quoted: String = text
-        .chars()
-        .take(LONGEST_QUOTE)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut quoted: String = text.chars().take(LONGEST_QUOTE).flat_map(char::escape_debug).collect();
     if text.chars().nth(LONGEST_QUOTE).is_some() {
         quoted.push('…');
     }

@@ -8,9 +8,7 @@ pub(super) fn differs_only_in_case(name: &str, known: &str) -> bool {
     if name.is_ascii() {
         return name.len() == known.len() && name != known && name.eq_ignore_ascii_case(known);
     }
-    name.chars()
-        .flat_map(folded)
-        .eq(known.chars().flat_map(folded))
+    name.chars().flat_map(folded).eq(known.chars().flat_map(folded))
 }
 
 fn folded(character: char) -> impl Iterator<Item = char> {

@@ -45,12 +45,8 @@ impl<'a> Keys<'a> {
 }
 
 fn first_repeated_of_few<'a>(keys: &[&'a str]) -> Option<&'a str> {
-    let repeated =
-        |(index, key): (usize, &&'a str)| keys.iter().take(index).any(|earlier| earlier == key);
-    keys.iter()
-        .enumerate()
-        .find(|(index, key)| repeated((*index, key)))
-        .map(|(_, key)| *key)
+    let repeated = |(index, key): (usize, &&'a str)| keys.iter().take(index).any(|earlier| earlier == key);
+    keys.iter().enumerate().find(|(index, key)| repeated((*index, key))).map(|(_, key)| *key)
 }
 
 fn first_repeated<'a>(keys: &[&'a str], read: impl Fn(&'a str) -> Cow<'a, str>) -> Option<&'a str> {

@@ -34,11 +34,7 @@ pub fn filter<'a>(
     mut keep: impl FnMut(&str) -> bool,
 ) -> Result<Cow<'a, str>, Rejected> {
     let list = List::read(result_raw, member, key)?;
-    let kept: Vec<bool> = list
-        .elements
-        .iter()
-        .map(|element| keep(&element.name))
-        .collect();
+    let kept: Vec<bool> = list.elements.iter().map(|element| keep(&element.name)).collect();
     if kept.iter().all(|kept| *kept) {
         return Ok(Cow::Borrowed(result_raw));
     }
@@ -71,11 +67,7 @@ pub fn names(
     key: &'static str,
 ) -> Result<(Vec<String>, Option<String>), Rejected> {
     let list = List::read(result_raw, member, key)?;
-    let names = list
-        .elements
-        .into_iter()
-        .map(|element| element.name.into_owned())
-        .collect();
+    let names = list.elements.into_iter().map(|element| element.name.into_owned()).collect();
     Ok((names, list.next_cursor))
 }
 
@@ -114,17 +106,10 @@ impl<'a> List<'a> {
         })?;
         scanner.end()?;
         let list = list.ok_or(What::List(fault::List::Missing(member)).at(0))?;
-        Ok(Self {
-            next_cursor,
-            ..list
-        })
+        Ok(Self { next_cursor, ..list })
     }
 
-    fn scan_elements(
-        scanner: &mut Scanner<'a>,
-        member: &'static str,
-        key: &'static str,
-    ) -> Scan<Self> {
+    fn scan_elements(scanner: &mut Scanner<'a>, member: &'static str, key: &'static str) -> Scan<Self> {
         if scanner.peek() != Some(b'[') {
             return Err(What::List(fault::List::NotAnArray(member)).at(scanner.at()));
         }
@@ -133,26 +118,15 @@ impl<'a> List<'a> {
         scanner.elements(|scanner| {
             let name = Element::name(scanner, member, key)?;
             scanner.white_space();
-            elements.push(Element {
-                name,
-                end: scanner.at(),
-            });
+            elements.push(Element { name, end: scanner.at() });
             Ok(())
         })?;
-        Ok(Self {
-            inside: start..scanner.at() - 1,
-            elements,
-            next_cursor: None,
-        })
+        Ok(Self { inside: start..scanner.at() - 1, elements, next_cursor: None })
     }
 }
 
 impl<'a> Element<'a> {
-    fn name(
-        scanner: &mut Scanner<'a>,
-        member: &'static str,
-        key: &'static str,
-    ) -> Scan<Cow<'a, str>> {
+    fn name(scanner: &mut Scanner<'a>, member: &'static str, key: &'static str) -> Scan<Cow<'a, str>> {
         let start = scanner.at();
         if scanner.peek() != Some(b'{') {
             return Err(What::List(fault::List::ElementNotAnObject(member)).at(start));

@@ -75,10 +75,7 @@ pub(super) fn is_notification(method: &str) -> bool {
 
 /// The known method that this one would be if case were ignored.
 pub(super) fn lookalike(method: &str) -> Option<&'static str> {
-    REQUESTS
-        .into_iter()
-        .chain(NOTIFICATIONS)
-        .find(|known| differs_only_in_case(method, known))
+    REQUESTS.into_iter().chain(NOTIFICATIONS).find(|known| differs_only_in_case(method, known))
 }
 
 /// Whether the method is known as it is written.

@@ -38,15 +38,9 @@ pub struct Bounds {
 
 impl Bounds {
     /// What an agent may send: 4 MiB, 64 deep.
-    pub const REQUEST: Self = Self {
-        bytes: 4 * 1024 * 1024,
-        depth: 64,
-    };
+    pub const REQUEST: Self = Self { bytes: 4 * 1024 * 1024, depth: 64 };
     /// What an upstream may answer: 64 MiB, 512 deep.
-    pub const REPLY: Self = Self {
-        bytes: 64 * 1024 * 1024,
-        depth: Self::DEEPEST,
-    };
+    pub const REPLY: Self = Self { bytes: 64 * 1024 * 1024, depth: Self::DEEPEST };
     /// No depth beyond this is read, because reading nests as the message does.
     pub const DEEPEST: usize = 512;
 }
@@ -70,11 +64,7 @@ pub fn read_request<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Message<'a>,
 ///
 /// # Errors
 /// When any element cannot be read safely, when it is empty or has more than `max_elements`, and when `initialize` is among several.
-pub fn read_batch<'a>(
-    bytes: &'a [u8],
-    bounds: &Bounds,
-    max_elements: usize,
-) -> Result<Vec<Message<'a>>, Rejected> {
+pub fn read_batch<'a>(bytes: &'a [u8], bounds: &Bounds, max_elements: usize) -> Result<Vec<Message<'a>>, Rejected> {
     let text = decode(bytes, bounds).map_err(|fault| fault.by_agent(""))?;
     let mut scanner = Scanner::strict(text, bounds.depth);
     scanner.white_space();
@@ -92,10 +82,7 @@ pub fn read_batch<'a>(
             return Err(What::from(fault::Envelope::NotAnObject).at(at));
         }
         let message = read::next_message(scanner, text).map_err(|rejected| {
-            refused = Some(Rejected {
-                id: None,
-                ..rejected
-            });
+            refused = Some(Rejected { id: None, ..rejected });
             What::from(fault::Envelope::Batch).at(at)
         })?;
         if message.method() == Some("initialize") {
@@ -107,8 +94,7 @@ pub fn read_batch<'a>(
     if let Some(rejected) = refused {
         return Err(rejected);
     }
-    read.and_then(|()| scanner.end())
-        .map_err(|fault| fault.by_agent(text))?;
+    read.and_then(|()| scanner.end()).map_err(|fault| fault.by_agent(text))?;
     if messages.is_empty() {
         return Err(What::from(fault::Envelope::EmptyBatch).at(0).by_agent(text));
     }
@@ -129,10 +115,7 @@ pub fn read_reply<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Message<'a>, R
 pub fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     let mut scanner = Scanner::lenient(object, Bounds::DEEPEST);
     scanner.white_space();
-    read::member(&mut scanner, key)
-        .ok()
-        .flatten()
-        .map(|value| value.raw)
+    read::member(&mut scanner, key).ok().flatten().map(|value| value.raw)
 }
 
 /// The text of a message that is not too large.

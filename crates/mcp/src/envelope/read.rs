@@ -6,9 +6,7 @@ use super::fault::{self, Fault, What};
 use super::fold::differs_only_in_case;
 use super::method::{self, Needs};
 use super::scan::{Scan, Scanner, Shape, Value};
-use super::{
-    Id, Kind, Message, Notification, Outcome, Params, Reference, Rejected, Request, Response, text,
-};
+use super::{Id, Kind, Message, Notification, Outcome, Params, Reference, Rejected, Request, Response, text};
 
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 const PARAMS: [&str; 4] = ["name", "uri", "arguments", "ref"];
@@ -66,19 +64,13 @@ impl<'a> Value<'a> {
 }
 
 /// Reads the one message that the text is.
-pub(super) fn only_message<'a>(
-    scanner: &mut Scanner<'a>,
-    source: &'a str,
-) -> Result<Message<'a>, Rejected> {
+pub(super) fn only_message<'a>(scanner: &mut Scanner<'a>, source: &'a str) -> Result<Message<'a>, Rejected> {
     scanner.white_space();
     message(scanner, source, Scanner::end)
 }
 
 /// Reads one of several messages, where the scanner stands.
-pub(super) fn next_message<'a>(
-    scanner: &mut Scanner<'a>,
-    source: &'a str,
-) -> Result<Message<'a>, Rejected> {
+pub(super) fn next_message<'a>(scanner: &mut Scanner<'a>, source: &'a str) -> Result<Message<'a>, Rejected> {
     message(scanner, source, |_| Ok(()))
 }
 
@@ -119,9 +111,7 @@ impl<'a> Envelope<'a> {
                 return Err(What::from(fault::Envelope::Batch).at(at));
             }
             Some(_) => {
-                return scanner
-                    .skip()
-                    .and(Err(What::from(fault::Envelope::NotAnObject).at(at)));
+                return scanner.skip().and(Err(What::from(fault::Envelope::NotAnObject).at(at)));
             }
             None => {
                 return Err(What::Empty.at(at));
@@ -158,9 +148,7 @@ impl<'a> Envelope<'a> {
             return Err(fault(fault::Envelope::Version.into()));
         }
         let kind = match self.method {
-            Some(_) if self.result.is_some() || self.error.is_some() => {
-                Err(fault::Envelope::MethodAndOutcome.into())
-            }
+            Some(_) if self.result.is_some() || self.error.is_some() => Err(fault::Envelope::MethodAndOutcome.into()),
             Some(method) => self.call(method, scanner.is_strict()),
             None => self.response(scanner.is_strict()),
         }
@@ -171,22 +159,12 @@ impl<'a> Envelope<'a> {
         };
         let id_at = self.id.map(|id| within(id.raw));
         let request_id_at = match &kind {
-            Kind::Notification(Notification {
-                params:
-                    Some(Params {
-                        request_id: Some(id),
-                        ..
-                    }),
-                ..
-            }) => Some(within(id.raw())),
+            Kind::Notification(Notification { params: Some(Params { request_id: Some(id), .. }), .. }) => {
+                Some(within(id.raw()))
+            }
             Kind::Request(_) | Kind::Notification(_) | Kind::Response(_) => None,
         };
-        Ok(Message {
-            raw,
-            kind,
-            id_at,
-            request_id_at,
-        })
+        Ok(Message { raw, kind, id_at, request_id_at })
     }
 
     fn call(&self, method: Value<'a>, strict: bool) -> Result<Kind<'a>, What> {
@@ -200,18 +178,12 @@ impl<'a> Envelope<'a> {
             Some(id) => Some(Id::from_raw(id.raw).ok_or(fault::Envelope::Id)?),
             None => None,
         };
-        let params = self
-            .params
-            .as_ref()
-            .map(|found| found.judge(&method, strict))
-            .transpose()?;
+        let params = self.params.as_ref().map(|found| found.judge(&method, strict)).transpose()?;
         if strict && params.is_none() && method::needs(&method) != Needs::Nothing {
             return Err(fault::Params::Absent.into());
         }
         match id {
-            Some(_) if method::is_notification(&method) => {
-                Err(fault::Envelope::NotificationWithId.into())
-            }
+            Some(_) if method::is_notification(&method) => Err(fault::Envelope::NotificationWithId.into()),
             Some(id) => Ok(Kind::Request(Request { id, method, params })),
             None if method::is_request(&method) => Err(fault::Envelope::MissingId.into()),
             None => Ok(Kind::Notification(Notification { method, params })),
@@ -235,24 +207,13 @@ impl<'a> Envelope<'a> {
             None if unknown_is_fine => None,
             None => return Err(fault::Envelope::Id.into()),
         };
-        Ok(Kind::Response(Response {
-            id,
-            outcome,
-            is_error: self.is_error,
-        }))
+        Ok(Kind::Response(Response { id, outcome, is_error: self.is_error }))
     }
 
     /// The refusal, with whatever is known about the message.
     fn reject(&self, fault: Fault, strict: bool, source: &str) -> Rejected {
-        let mut rejected = if strict {
-            fault.by_agent(source)
-        } else {
-            fault.by_upstream(source)
-        };
-        let id = self
-            .id
-            .filter(|_| self.ids == 1)
-            .and_then(|id| Id::from_raw(id.raw));
+        let mut rejected = if strict { fault.by_agent(source) } else { fault.by_upstream(source) };
+        let id = self.id.filter(|_| self.ids == 1).and_then(|id| Id::from_raw(id.raw));
         rejected.id = id.map(|id| id.raw().to_owned());
         rejected.method = self.method.and_then(Value::text).map(Cow::into_owned);
         let params = self.params.as_ref();
@@ -275,10 +236,7 @@ fn result<'a>(scanner: &mut Scanner<'a>, is_error: &mut bool) -> Scan<Value<'a>>
         }
         Ok(())
     })?;
-    Ok(Value {
-        raw: scanner.since(start),
-        shape: Shape::Object,
-    })
+    Ok(Value { raw: scanner.since(start), shape: Shape::Object })
 }
 
 impl<'a> FoundParams<'a> {
@@ -324,11 +282,7 @@ impl<'a> FoundParams<'a> {
             self.check(method)?;
         }
         let is_progress = method == "notifications/progress";
-        let token = if is_progress {
-            self.progress_token
-        } else {
-            self.meta_progress_token
-        };
+        let token = if is_progress { self.progress_token } else { self.meta_progress_token };
         Ok(Params {
             raw: self.raw,
             name: self.name.and_then(Value::text),
@@ -344,40 +298,23 @@ impl<'a> FoundParams<'a> {
     }
 
     fn check(&self, method: &str) -> Result<(), fault::Params> {
-        if self
-            .arguments
-            .is_some_and(|arguments| arguments.shape != Shape::Object)
-        {
+        if self.arguments.is_some_and(|arguments| arguments.shape != Shape::Object) {
             return Err(fault::Params::NotAnObjectIn("arguments"));
         }
-        if method == "notifications/cancelled"
-            && self
-                .request_id
-                .is_some_and(|id| Id::from_raw(id.raw).is_none())
-        {
+        if method == "notifications/cancelled" && self.request_id.is_some_and(|id| Id::from_raw(id.raw).is_none()) {
             return Err(fault::Params::RequestId);
         }
         match method::needs(method) {
             Needs::Nothing => Ok(()),
             Needs::Name => text_of(self.name, "name").map(drop),
             Needs::Uri => text_of(self.uri, "uri").map(drop),
-            Needs::Reference => self
-                .reference
-                .as_ref()
-                .ok_or(fault::Params::Missing("ref"))?
-                .check(),
+            Needs::Reference => self.reference.as_ref().ok_or(fault::Params::Missing("ref"))?.check(),
         }
     }
 }
 
-fn text_of<'a>(
-    value: Option<Value<'a>>,
-    member: &'static str,
-) -> Result<Cow<'a, str>, fault::Params> {
-    value
-        .ok_or(fault::Params::Missing(member))?
-        .text()
-        .ok_or(fault::Params::NotAString(member))
+fn text_of<'a>(value: Option<Value<'a>>, member: &'static str) -> Result<Cow<'a, str>, fault::Params> {
+    value.ok_or(fault::Params::Missing(member))?.text().ok_or(fault::Params::NotAString(member))
 }
 
 impl<'a> FoundReference<'a> {

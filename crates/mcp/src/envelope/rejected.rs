@@ -23,12 +23,7 @@ impl Rejected {
     /// The JSON-RPC error that answers it.
     #[must_use]
     pub fn answer(&self) -> String {
-        super::answer::error(
-            self.id.as_deref().unwrap_or("null"),
-            self.code,
-            &self.message,
-            None,
-        )
+        super::answer::error(self.id.as_deref().unwrap_or("null"), self.code, &self.message, None)
     }
 }
 

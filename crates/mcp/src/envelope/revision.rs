@@ -19,13 +19,8 @@ pub enum Revision {
 
 impl Revision {
     /// Every revision, oldest first.
-    pub const ALL: [Self; 5] = [
-        Self::V2024_11_05,
-        Self::V2025_03_26,
-        Self::V2025_06_18,
-        Self::V2025_11_25,
-        Self::V2026_07_28,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::V2024_11_05, Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25, Self::V2026_07_28];
 
     /// The newest revision that is negotiated with `initialize`.
     pub const NEWEST_LEGACY: Self = Self::V2025_11_25;
@@ -37,9 +32,7 @@ impl Revision {
     /// Reads a revision from its date.
     #[must_use]
     pub fn parse(date: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|revision| revision.as_str() == date)
+        Self::ALL.into_iter().find(|revision| revision.as_str() == date)
     }
 
     /// The date that names the revision.

@@ -51,15 +51,7 @@ impl<'a> Scanner<'a> {
 
     fn new(text: &'a str, depth: usize, strict: bool) -> Self {
         let deepest = depth.min(Bounds::DEEPEST);
-        Self {
-            text,
-            at: 0,
-            depth: 0,
-            deepest,
-            strict,
-            keys: Keys::default(),
-            noted: None,
-        }
+        Self { text, at: 0, depth: 0, deepest, strict, keys: Keys::default(), noted: None }
     }
 
     pub(super) fn is_strict(&self) -> bool {
@@ -107,33 +99,22 @@ impl<'a> Scanner<'a> {
     /// Nothing but white space is left.
     pub(super) fn end(&mut self) -> Scan<()> {
         self.white_space();
-        if self.at < self.text.len() {
-            self.fault(What::Trailing)
-        } else {
-            Ok(())
-        }
+        if self.at < self.text.len() { self.fault(What::Trailing) } else { Ok(()) }
     }
 
     /// Reads a value and gives its text.
     pub(super) fn value(&mut self) -> Scan<Value<'a>> {
         let start = self.at;
         let shape = self.skip()?;
-        Ok(Value {
-            raw: self.since(start),
-            shape,
-        })
+        Ok(Value { raw: self.since(start), shape })
     }
 
     /// Reads a value.
     pub(super) fn skip(&mut self) -> Scan<Shape> {
         match self.peek() {
             Some(b'"') => self.string().map(|_| Shape::String),
-            Some(b'{') => self
-                .members(self.strict, |scanner, _| scanner.skip().map(drop))
-                .map(|()| Shape::Object),
-            Some(b'[') => self
-                .elements(|scanner| scanner.skip().map(drop))
-                .map(|()| Shape::Array),
+            Some(b'{') => self.members(self.strict, |scanner, _| scanner.skip().map(drop)).map(|()| Shape::Object),
+            Some(b'[') => self.elements(|scanner| scanner.skip().map(drop)).map(|()| Shape::Array),
             Some(b'-' | b'0'..=b'9') => self.number().map(|()| Shape::Number),
             Some(b't') => self.literal("true").map(|()| Shape::True),
             Some(b'f') => self.literal("false").map(|()| Shape::False),
@@ -250,10 +231,7 @@ impl<'a> Scanner<'a> {
                 }
                 Some(_) => return self.fault(What::ControlCharacter),
                 None => {
-                    return Err(Fault {
-                        what: What::UnfinishedString,
-                        at: open,
-                    });
+                    return Err(Fault { what: What::UnfinishedString, at: open });
                 }
             }
         }
@@ -268,10 +246,7 @@ impl<'a> Scanner<'a> {
                 Ok(())
             }
             Some(b'u') => self.unicode_escape(start),
-            _ => Err(Fault {
-                what: What::Escape,
-                at: start,
-            }),
+            _ => Err(Fault { what: What::Escape, at: start }),
         }
     }
 
@@ -280,43 +255,24 @@ impl<'a> Scanner<'a> {
         if !self.strict || !(0xD800..0xE000).contains(&code_unit) {
             return Ok(());
         }
-        let unpaired = Fault {
-            what: What::Surrogate,
-            at: start,
-        };
-        let follows = self
-            .text
-            .as_bytes()
-            .get(self.at..)
-            .is_some_and(|rest| rest.starts_with(b"\\u"));
+        let unpaired = Fault { what: What::Surrogate, at: start };
+        let follows = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(b"\\u"));
         if code_unit >= 0xDC00 || !follows {
             return Err(unpaired);
         }
         let second = self.at;
         self.at += 1;
         let low = self.code_unit(second)?;
-        if (0xDC00..0xE000).contains(&low) {
-            Ok(())
-        } else {
-            Err(unpaired)
-        }
+        if (0xDC00..0xE000).contains(&low) { Ok(()) } else { Err(unpaired) }
     }
 
     /// Reads `u` and four digits.
     fn code_unit(&mut self, start: usize) -> Scan<u32> {
         let mut code_unit = 0;
         for offset in 1..=4 {
-            let byte = self
-                .text
-                .as_bytes()
-                .get(self.at + offset)
-                .copied()
-                .unwrap_or_default();
+            let byte = self.text.as_bytes().get(self.at + offset).copied().unwrap_or_default();
             let Some(digit) = char::from(byte).to_digit(16) else {
-                return Err(Fault {
-                    what: What::Escape,
-                    at: start,
-                });
+                return Err(Fault { what: What::Escape, at: start });
             };
             code_unit = code_unit * 16 + digit;
         }
@@ -326,10 +282,7 @@ impl<'a> Scanner<'a> {
 
     fn number(&mut self) -> Scan<()> {
         let start = self.at;
-        let malformed = Fault {
-            what: What::Number,
-            at: start,
-        };
+        let malformed = Fault { what: What::Number, at: start };
         if self.peek() == Some(b'-') {
             self.at += 1;
         }

@@ -84,11 +84,7 @@ fn plain_words(bytes: &[u8], enough: usize) -> usize {
 /// The bytes at the start in blocks of plain bytes only. Written so that the compiler uses vectors.
 fn plain_blocks(bytes: &[u8]) -> usize {
     let (blocks, _) = bytes.as_chunks::<64>();
-    let is_plain_block = |block: &&[u8; 64]| {
-        block
-            .iter()
-            .fold(true, |plain, byte| plain & is_plain(*byte))
-    };
+    let is_plain_block = |block: &&[u8; 64]| block.iter().fold(true, |plain, byte| plain & is_plain(*byte));
     blocks.iter().take_while(is_plain_block).count() * 64
 }
 

@@ -35,17 +35,13 @@ pub enum Refused {
         spoken: String,
     },
     /// 403
-    #[error(
-        "`Origin` `{sent}` is not allowed; add it to the allowed origins if you trust that page"
-    )]
+    #[error("`Origin` `{sent}` is not allowed; add it to the allowed origins if you trust that page")]
     ForeignOrigin {
         /// What was sent.
         sent: String,
     },
     /// 403
-    #[error(
-        "`Host` `{sent}` is not allowed; add it to the allowed hosts if the gate is known by that name"
-    )]
+    #[error("`Host` `{sent}` is not allowed; add it to the allowed hosts if the gate is known by that name")]
     ForeignHost {
         /// What was sent.
         sent: String,
@@ -84,10 +80,7 @@ pub struct Accepts {
 #[must_use]
 pub fn accepts(headers: &HeaderMap) -> Accepts {
     if !headers.contains_key(ACCEPT) {
-        return Accepts {
-            json: true,
-            event_stream: true,
-        };
+        return Accepts { json: true, event_stream: true };
     }
     let mut ranges = Ranges::default();
     for value in headers.get_all(ACCEPT) {
@@ -95,10 +88,7 @@ pub fn accepts(headers: &HeaderMap) -> Accepts {
             ranges.add(range);
         }
     }
-    Accepts {
-        json: ranges.json.acceptable(),
-        event_stream: ranges.event_stream.acceptable(),
-    }
+    Accepts { json: ranges.json.acceptable(), event_stream: ranges.event_stream.acceptable() }
 }
 
 #[derive(Default)]
@@ -117,10 +107,7 @@ struct Match {
 impl Match {
     fn consider(&mut self, specificity: u8, refused: bool) {
         if specificity > self.specificity {
-            *self = Self {
-                specificity,
-                refused,
-            };
+            *self = Self { specificity, refused };
         } else if specificity == self.specificity && specificity > 0 {
             self.refused &= refused;
         }
@@ -135,20 +122,10 @@ impl Ranges {
     fn add(&mut self, range: &str) {
         let mut parts = range.split(';').map(str::trim);
         let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let refused =
-            parts
-                .filter_map(|parameter| parameter.split_once('='))
-                .any(|(name, value)| {
-                    name.trim().eq_ignore_ascii_case("q")
-                        && value
-                            .trim()
-                            .parse::<f32>()
-                            .is_ok_and(|quality| quality <= 0.0)
-                });
-        for (wanted, best) in [
-            (JSON, &mut self.json),
-            (EVENT_STREAM, &mut self.event_stream),
-        ] {
+        let refused = parts.filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("q") && value.trim().parse::<f32>().is_ok_and(|quality| quality <= 0.0)
+        });
+        for (wanted, best) in [(JSON, &mut self.json), (EVENT_STREAM, &mut self.event_stream)] {
             best.consider(specificity(&media, wanted), refused);
         }
     }
@@ -162,14 +139,8 @@ fn specificity(range: &str, wanted: &str) -> u8 {
     if range == "*/*" {
         return 1;
     }
-    let family = range
-        .strip_suffix('*')
-        .filter(|family| family.ends_with('/'));
-    if family.is_some_and(|family| wanted.starts_with(family)) {
-        2
-    } else {
-        0
-    }
+    let family = range.strip_suffix('*').filter(|family| family.ends_with('/'));
+    if family.is_some_and(|family| wanted.starts_with(family)) { 2 } else { 0 }
 }
 
 /// Checks the headers of a POST: it brings JSON, and can take JSON and an event stream.
@@ -180,19 +151,14 @@ fn specificity(range: &str, wanted: &str) -> u8 {
 /// When it does not.
 pub fn check_post(headers: &HeaderMap) -> Result<Accepts, Refused> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let media = types
-        .next()
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let media = types.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
     if types.next().is_some() || !media.eq_ignore_ascii_case(JSON) {
         return Err(Refused::NotJson);
     }
     let accepts = accepts(headers);
     if !accepts.json || !accepts.event_stream {
-        return Err(Refused::NotAcceptable {
-            needed: "both `application/json` and `text/event-stream`",
-        });
+        return Err(Refused::NotAcceptable { needed: "both `application/json` and `text/event-stream`" });
     }
     Ok(accepts)
 }
@@ -202,13 +168,7 @@ pub fn check_post(headers: &HeaderMap) -> Result<Accepts, Refused> {
 /// # Errors
 /// When it cannot.
 pub fn check_get(headers: &HeaderMap) -> Result<(), Refused> {
-    if accepts(headers).event_stream {
-        Ok(())
-    } else {
-        Err(Refused::NotAcceptable {
-            needed: "`text/event-stream`",
-        })
-    }
+    if accepts(headers).event_stream { Ok(()) } else { Err(Refused::NotAcceptable { needed: "`text/event-stream`" }) }
 }
 
 /// Reads `MCP-Protocol-Version`; `None` when it is absent.
@@ -219,14 +179,10 @@ pub fn revision(headers: &HeaderMap) -> Result<Option<Revision>, Refused> {
     let Some(sent) = single(headers, PROTOCOL_VERSION, "MCP-Protocol-Version")? else {
         return Ok(None);
     };
-    Revision::parse(sent)
-        .map(Some)
-        .ok_or_else(|| Refused::UnknownRevision {
-            sent: sent.chars().take(32).collect(),
-            spoken: Revision::ALL
-                .map(|revision| format!("`{revision}`"))
-                .join(", "),
-        })
+    Revision::parse(sent).map(Some).ok_or_else(|| Refused::UnknownRevision {
+        sent: sent.chars().take(32).collect(),
+        spoken: Revision::ALL.map(|revision| format!("`{revision}`")).join(", "),
+    })
 }
 
 /// Reads `Mcp-Session-Id`.
@@ -251,23 +207,15 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let sent = single(headers, AUTHORIZATION.as_str(), "Authorization").ok()??;
     let (scheme, token) = sent.split_once(' ')?;
     let token = token.trim_matches(' ');
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' '))
-        .then_some(token)
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ')).then_some(token)
 }
 
-fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &str,
-    shown: &'static str,
-) -> Result<Option<&'a str>, Refused> {
+fn single<'a>(headers: &'a HeaderMap, name: &str, shown: &'static str) -> Result<Option<&'a str>, Refused> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let text = value
-        .to_str()
-        .ok()
-        .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte >= b' '));
+    let text = value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte >= b' '));
     match (text, values.next()) {
         (Some(text), None) => Ok(Some(text)),
         _ => Err(Refused::Unreadable { name: shown }),
@@ -289,17 +237,14 @@ impl Trust {
     /// # Errors
     /// When one of them is foreign, or `Host` is absent.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let host =
-            single(headers, HOST.as_str(), "Host")?.ok_or(Refused::Unreadable { name: "Host" })?;
+        let host = single(headers, HOST.as_str(), "Host")?.ok_or(Refused::Unreadable { name: "Host" })?;
         if !self.trusts_host(host) {
-            return Err(Refused::ForeignHost {
-                sent: host.chars().take(128).collect(),
-            });
+            return Err(Refused::ForeignHost { sent: host.chars().take(128).collect() });
         }
         match single(headers, ORIGIN.as_str(), "Origin")? {
-            Some(origin) if !self.trusts_origin(origin) => Err(Refused::ForeignOrigin {
-                sent: origin.chars().take(128).collect(),
-            }),
+            Some(origin) if !self.trusts_origin(origin) => {
+                Err(Refused::ForeignOrigin { sent: origin.chars().take(128).collect() })
+            }
             _ => Ok(()),
         }
     }
@@ -309,53 +254,32 @@ impl Trust {
             return false;
         };
         let is_same = |allowed: &String| {
-            allowed == "*"
-                || allowed.eq_ignore_ascii_case(authority)
-                || allowed.eq_ignore_ascii_case(name)
+            allowed == "*" || allowed.eq_ignore_ascii_case(authority) || allowed.eq_ignore_ascii_case(name)
         };
         is_loopback(name) || self.hosts.iter().any(is_same)
     }
 
     fn trusts_origin(&self, origin: &str) -> bool {
-        if self
-            .origins
-            .iter()
-            .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
-        {
+        if self.origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin)) {
             return true;
         }
-        let authority = origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"));
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         authority.and_then(host_name).is_some_and(is_loopback)
     }
 }
 
 /// The name in `name:port`; `None` when it is neither that nor a name alone.
 fn host_name(authority: &str) -> Option<&str> {
-    let end_of_address = if authority.starts_with('[') {
-        authority.find(']')? + 1
-    } else {
-        0
-    };
-    let port = authority
-        .get(end_of_address..)?
-        .find(':')
-        .map(|colon| colon + end_of_address);
+    let end_of_address = if authority.starts_with('[') { authority.find(']')? + 1 } else { 0 };
+    let port = authority.get(end_of_address..)?.find(':').map(|colon| colon + end_of_address);
     let (name, port) = match port {
         Some(colon) => (authority.get(..colon)?, authority.get(colon + 1..)?),
         None => (authority, ""),
     };
     let is_name = |name: &str| {
-        let inner = name
-            .strip_prefix('[')
-            .and_then(|name| name.strip_suffix(']'))
-            .unwrap_or(name);
+        let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        !inner.is_empty()
-            && inner
-                .bytes()
-                .all(|byte| known(byte) || (byte == b':' && inner.len() < name.len()))
+        !inner.is_empty() && inner.bytes().all(|byte| known(byte) || (byte == b':' && inner.len() < name.len()))
     };
     (is_name(name) && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
 }
@@ -366,13 +290,8 @@ fn is_loopback(name: &str) -> bool {
     if lower == "localhost" || lower.ends_with(".localhost") {
         return true;
     }
-    let inner = lower
-        .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'))
-        .unwrap_or(&lower);
-    inner
-        .parse::<std::net::IpAddr>()
-        .is_ok_and(|address| address.is_loopback())
+    let inner = lower.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&lower);
+    inner.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

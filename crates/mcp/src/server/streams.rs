@@ -29,11 +29,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            events: 256,
-            bytes: 1024 * 1024,
-            streams: 64,
-        }
+        Self { events: 256, bytes: 1024 * 1024, streams: 64 }
     }
 }
 
@@ -42,8 +38,7 @@ impl Limits {
     const SHARE: usize = 4;
 
     fn leaves_room(&self, stream: &Stream) -> bool {
-        stream.backlog() < (self.events / Self::SHARE).max(1)
-            && stream.backlog_bytes() <= self.bytes / Self::SHARE
+        stream.backlog() < (self.events / Self::SHARE).max(1) && stream.backlog_bytes() <= self.bytes / Self::SHARE
     }
 }
 
@@ -62,11 +57,7 @@ pub struct Event {
 
 impl From<Event> for sse::Event {
     fn from(event: Event) -> Self {
-        Self {
-            id: Some(event.id),
-            data: event.data,
-            ..Self::default()
-        }
+        Self { id: Some(event.id), data: event.data, ..Self::default() }
     }
 }
 
@@ -116,17 +107,9 @@ impl Streams {
     /// No streams yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let state = State {
-            limits,
-            streams: BTreeMap::new(),
-            next_stream: 1,
-            next_reader: 1,
-            pushed: 0,
-            closed: false,
-        };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-        }
+        let state =
+            State { limits, streams: BTreeMap::new(), next_stream: 1, next_reader: 1, pushed: 0, closed: false };
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     /// Opens a stream. At the limit the oldest finished stream without a reader makes room.
@@ -139,15 +122,9 @@ impl Streams {
             return Err(StreamError::Ended);
         }
         if state.streams.len() >= state.limits.streams {
-            let oldest = state
-                .streams
-                .iter()
-                .find(|(_, stream)| stream.is_idle())
-                .map(|(number, _)| *number);
+            let oldest = state.streams.iter().find(|(_, stream)| stream.is_idle()).map(|(number, _)| *number);
             let Some(oldest) = oldest else {
-                return Err(StreamError::TooMany {
-                    limit: state.limits.streams,
-                });
+                return Err(StreamError::TooMany { limit: state.limits.streams });
             };
             state.streams.remove(&oldest);
         }
@@ -208,11 +185,7 @@ impl Streams {
         let reader = state.new_reader();
         let target = state.streams.get_mut(&stream.0).ok_or(StreamError::Ended)?;
         target.attach(reader);
-        Ok(Subscription {
-            streams: self.clone(),
-            stream,
-            reader,
-        })
+        Ok(Subscription { streams: self.clone(), stream, reader })
     }
 
     /// Reads on after an event that the client has had, which acknowledges it and everything before it.
@@ -227,11 +200,7 @@ impl Streams {
         let reader = state.new_reader();
         let has_been = stream > 0 && stream < state.next_stream;
         let Some(target) = state.streams.get_mut(&stream) else {
-            return Err(if has_been {
-                StreamError::Gone { event: shown() }
-            } else {
-                unknown()
-            });
+            return Err(if has_been { StreamError::Gone { event: shown() } } else { unknown() });
         };
         if number >= target.next_number() {
             return Err(unknown());
@@ -240,20 +209,13 @@ impl Streams {
             return Err(StreamError::Gone { event: shown() });
         }
         target.attach(reader);
-        Ok(Subscription {
-            streams: self.clone(),
-            stream: StreamId(stream),
-            reader,
-        })
+        Ok(Subscription { streams: self.clone(), stream: StreamId(stream), reader })
     }
 
     /// Whether somebody reads the stream now.
     #[must_use]
     pub fn has_reader(&self, stream: StreamId) -> bool {
-        self.state()
-            .streams
-            .get(&stream.0)
-            .is_some_and(Stream::has_reader)
+        self.state().streams.get(&stream.0).is_some_and(Stream::has_reader)
     }
 
     /// Ends every stream, drops what they keep, and opens no more.
@@ -294,10 +256,7 @@ impl State {
 
     /// Drops the oldest of the events that `oldest` finds at the front of each stream.
     fn drop_oldest(&mut self, oldest: impl Fn(&Stream) -> Option<u64>) -> bool {
-        let candidates = self
-            .streams
-            .iter()
-            .filter_map(|(number, stream)| Some((oldest(stream)?, *number)));
+        let candidates = self.streams.iter().filter_map(|(number, stream)| Some((oldest(stream)?, *number)));
         let Some((_, number)) = candidates.min() else {
             return false;
         };
@@ -310,10 +269,7 @@ impl State {
 
     /// A reader that has a single event to take is not slow: events of any size reach a reader that keeps up.
     fn cut_slowest_reader(&mut self) -> bool {
-        let behind = self
-            .streams
-            .values_mut()
-            .filter(|stream| stream.has_reader() && stream.backlog() > 1);
+        let behind = self.streams.values_mut().filter(|stream| stream.has_reader() && stream.backlog() > 1);
         match behind.max_by_key(|stream| (stream.backlog_bytes(), stream.backlog())) {
             Some(slowest) => {
                 slowest.detach();
@@ -324,11 +280,7 @@ impl State {
     }
 
     fn forget_if_empty(&mut self, number: u64) {
-        if self
-            .streams
-            .get(&number)
-            .is_some_and(|stream| stream.is_idle() && stream.kept() == 0)
-        {
+        if self.streams.get(&number).is_some_and(|stream| stream.is_idle() && stream.kept() == 0) {
             self.streams.remove(&number);
         }
     }
@@ -357,19 +309,12 @@ impl Subscription {
     /// The same for those who poll.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut state = self.streams.state();
-        let Some(stream) = state
-            .streams
-            .get_mut(&self.stream.0)
-            .filter(|stream| stream.is_read_by(self.reader))
-        else {
+        let Some(stream) = state.streams.get_mut(&self.stream.0).filter(|stream| stream.is_read_by(self.reader)) else {
             return Poll::Ready(None);
         };
         if let Some((number, data)) = stream.take() {
             state.drop_excess();
-            return Poll::Ready(Some(Event {
-                id: event_id(self.stream.0, number),
-                data,
-            }));
+            return Poll::Ready(Some(Event { id: event_id(self.stream.0, number), data }));
         }
         if stream.is_finished() {
             return Poll::Ready(None);
@@ -382,11 +327,7 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = self.streams.state();
-        if let Some(stream) = state
-            .streams
-            .get_mut(&self.stream.0)
-            .filter(|stream| stream.is_read_by(self.reader))
-        {
+        if let Some(stream) = state.streams.get_mut(&self.stream.0).filter(|stream| stream.is_read_by(self.reader)) {
             stream.detach();
         }
         state.forget_if_empty(self.stream.0);

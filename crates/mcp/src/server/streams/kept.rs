@@ -80,18 +80,12 @@ impl Stream {
 
     /// The order of the oldest event, if it was handed out.
     pub(super) fn oldest_delivered(&self) -> Option<u64> {
-        self.events
-            .front()
-            .filter(|_| self.dropped() < self.delivered)
-            .map(|event| event.order)
+        self.events.front().filter(|_| self.dropped() < self.delivered).map(|event| event.order)
     }
 
     /// The order of the oldest event, if nobody reads the stream.
     pub(super) fn oldest_unread(&self) -> Option<u64> {
-        self.events
-            .front()
-            .filter(|_| !self.has_reader())
-            .map(|event| event.order)
+        self.events.front().filter(|_| !self.has_reader()).map(|event| event.order)
     }
 
     /// The number that the next event will have.
