@@ -4,6 +4,7 @@
 
 mod audit;
 mod check;
+mod documents;
 mod explain;
 mod gateway;
 mod grant;
