@@ -172,25 +172,13 @@ pub(crate) fn ask(
         .into_iter()
         .map(|approval| approval.at(now))
         .filter(|approval| approval.is_for(ask));
-    let open = same.filter(|approval| {
-        matches!(
-            approval.state,
-            ApprovalState::Pending | ApprovalState::Approved
-        )
-    });
+    let open = same.filter(|approval| matches!(approval.state, ApprovalState::Pending | ApprovalState::Approved));
     if let Some(approval) = open.max_by_key(|approval| approval.state == ApprovalState::Approved) {
         return Ok((approval, false));
     }
-    let pending = facts
-        .pending_approvals(ask.grant)?
-        .into_iter()
-        .filter(|approval| now < approval.expires_at)
-        .count();
+    let pending = facts.pending_approvals(ask.grant)?.into_iter().filter(|approval| now < approval.expires_at).count();
     if pending >= pending_limit {
-        return Err(LedgerError::TooManyApprovals {
-            grant: ask.grant.to_owned(),
-            count: pending,
-        });
+        return Err(LedgerError::TooManyApprovals { grant: ask.grant.to_owned(), count: pending });
     }
     let approval = Approval {
         id: fresh_id("apr_", now)?,
@@ -222,10 +210,7 @@ pub(crate) fn decide(
     reason: Option<&str>,
     now: Timestamp,
 ) -> Result<Approval, LedgerError> {
-    let approval = facts.approval(id)?.ok_or_else(|| LedgerError::Unknown {
-        what: "approval",
-        name: id.to_owned(),
-    })?;
+    let approval = facts.approval(id)?.ok_or_else(|| LedgerError::Unknown { what: "approval", name: id.to_owned() })?;
     let event = match decision {
         Decision::Approve => Event::Approve,
         Decision::Deny => Event::Deny,
@@ -233,10 +218,7 @@ pub(crate) fn decide(
     let state = approval
         .state
         .after(event, now, approval.expires_at)
-        .map_err(|refused| LedgerError::NotDecidable {
-            id: id.to_owned(),
-            reason: refused.to_string(),
-        })?;
+        .map_err(|refused| LedgerError::NotDecidable { id: id.to_owned(), reason: refused.to_string() })?;
     Ok(Approval {
         state,
         decided_at: Some(now),
@@ -259,21 +241,15 @@ pub(crate) fn spend(
     if found.fingerprint != *approval.fingerprint {
         return Ok(Err(ApprovalGone::OtherCall));
     }
-    Ok(
-        match found.state.after(Event::Spend, now, found.expires_at) {
-            Ok(state) => Ok(Approval {
-                state,
-                spent_by: Some(entry),
-                ..found
-            }),
-            Err(refused) => Err(match refused.state {
-                ApprovalState::Pending | ApprovalState::Approved => ApprovalGone::Pending,
-                ApprovalState::Spent => ApprovalGone::Spent,
-                ApprovalState::Denied => ApprovalGone::Denied,
-                ApprovalState::Expired => ApprovalGone::Expired,
-            }),
-        },
-    )
+    Ok(match found.state.after(Event::Spend, now, found.expires_at) {
+        Ok(state) => Ok(Approval { state, spent_by: Some(entry), ..found }),
+        Err(refused) => Err(match refused.state {
+            ApprovalState::Pending | ApprovalState::Approved => ApprovalGone::Pending,
+            ApprovalState::Spent => ApprovalGone::Spent,
+            ApprovalState::Denied => ApprovalGone::Denied,
+            ApprovalState::Expired => ApprovalGone::Expired,
+        }),
+    })
 }
 
 /// The approval after it turned out that `entry`, which spent it, never left; nothing if it was not that entry.
@@ -283,19 +259,9 @@ pub(crate) fn give_back(
     entry: EntryId,
     now: Timestamp,
 ) -> Result<Option<Approval>, LedgerError> {
-    let Some(found) = facts
-        .approval(id)?
-        .filter(|found| found.spent_by == Some(entry))
-    else {
+    let Some(found) = facts.approval(id)?.filter(|found| found.spent_by == Some(entry)) else {
         return Ok(None);
     };
-    let given_back = found
-        .state
-        .after(Event::GiveBack, now, found.expires_at)
-        .ok();
-    Ok(given_back.map(|state| Approval {
-        state,
-        spent_by: None,
-        ..found
-    }))
+    let given_back = found.state.after(Event::GiveBack, now, found.expires_at).ok();
+    Ok(given_back.map(|state| Approval { state, spent_by: None, ..found }))
 }

@@ -49,10 +49,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (array, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(Malformed("it ends too early"))?;
+        let (array, rest) = self.rest.split_first_chunk().ok_or(Malformed("it ends too early"))?;
         self.rest = rest;
         Ok(*array)
     }
@@ -70,12 +67,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn block(&mut self) -> Result<&'a [u8], Malformed> {
-        let length =
-            usize::try_from(self.varint()?).map_err(|_| Malformed("a length is too large"))?;
-        let (block, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(Malformed("it ends too early"))?;
+        let length = usize::try_from(self.varint()?).map_err(|_| Malformed("a length is too large"))?;
+        let (block, rest) = self.rest.split_at_checked(length).ok_or(Malformed("it ends too early"))?;
         self.rest = rest;
         Ok(block)
     }

@@ -9,10 +9,7 @@ use crate::approvals::{self, Approval};
 use crate::facts::Facts;
 use crate::log::Key;
 use crate::record::Opened;
-use crate::{
-    ApprovalGone, ApprovalUse, Charge, Ending, EntryId, GrantCheck, Intent, LedgerError, Outcome,
-    grants,
-};
+use crate::{ApprovalGone, ApprovalUse, Charge, Ending, EntryId, GrantCheck, Intent, LedgerError, Outcome, grants};
 
 /// What a caller wants to reserve.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +30,7 @@ pub(crate) enum Reservation {
 /// Why nothing was reserved. Recorded like any other refusal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refusal {
-    Limited {
-        index: usize,
-        retry_after: Option<Duration>,
-    },
+    Limited { index: usize, retry_after: Option<Duration> },
     GrantGone,
     ApprovalGone(ApprovalGone),
 }
@@ -70,49 +64,25 @@ impl<'a> Attempt<'a> {
         Ok(spent.map(Some).map_err(Refusal::ApprovalGone))
     }
 
-    pub(crate) fn record(
-        &self,
-        argument_keys: &'a str,
-        instance: u64,
-        outcome: Outcome,
-    ) -> Opened<'a> {
+    pub(crate) fn record(&self, argument_keys: &'a str, instance: u64, outcome: Outcome) -> Opened<'a> {
         let approval = self.approval.map(|approval| approval.id);
-        Opened {
-            approval,
-            ..Opened::of(&self.intent, argument_keys, instance, outcome)
-        }
+        Opened { approval, ..Opened::of(&self.intent, argument_keys, instance, outcome) }
     }
 
-    pub(crate) fn refused(
-        &self,
-        argument_keys: &'a str,
-        instance: u64,
-        refusal: &Refusal,
-    ) -> Opened<'a> {
+    pub(crate) fn refused(&self, argument_keys: &'a str, instance: u64, refusal: &Refusal) -> Opened<'a> {
         let record = |outcome| self.record(argument_keys, instance, outcome);
         match refusal {
             Refusal::Limited { index, .. } => {
                 let limit = self.charges.get(*index);
-                let (rule, reason) = (
-                    limit.map(|limit| limit.rule),
-                    limit.map(|limit| limit.on_deny),
-                );
-                Opened {
-                    rule,
-                    reason,
-                    approval: None,
-                    ..record(Outcome::Limit)
-                }
+                let (rule, reason) = (limit.map(|limit| limit.rule), limit.map(|limit| limit.on_deny));
+                Opened { rule, reason, approval: None, ..record(Outcome::Limit) }
             }
             Refusal::GrantGone => Opened {
                 reason: Some("the grant was revoked, has expired or was changed"),
                 approval: None,
                 ..record(Outcome::Deny)
             },
-            Refusal::ApprovalGone(why) => Opened {
-                reason: Some(why.as_str()),
-                ..record(Outcome::Deny)
-            },
+            Refusal::ApprovalGone(why) => Opened { reason: Some(why.as_str()), ..record(Outcome::Deny) },
         }
     }
 }

@@ -22,18 +22,12 @@ pub(crate) struct Head {
 
 impl Head {
     /// The head of a ledger without records.
-    pub(crate) const EMPTY: Self = Self {
-        seq: 0,
-        hash: [0; 32],
-    };
+    pub(crate) const EMPTY: Self = Self { seq: 0, hash: [0; 32] };
 
     /// The head after one more record.
     pub(crate) fn after(&self, kind: RecordKind, record: &[u8]) -> Self {
         let seq = self.seq + 1;
-        Self {
-            seq,
-            hash: link(&self.hash, seq, kind, record),
-        }
+        Self { seq, hash: link(&self.hash, seq, kind, record) }
     }
 }
 
@@ -44,13 +38,7 @@ pub(crate) fn link(before: &Hash, seq: u64, kind: RecordKind, record: &[u8]) -> 
         RecordKind::Opened => 1,
         RecordKind::Settled => 2,
     };
-    for (slot, byte) in front.iter_mut().zip(
-        before
-            .iter()
-            .copied()
-            .chain(seq.to_le_bytes())
-            .chain([kind]),
-    ) {
+    for (slot, byte) in front.iter_mut().zip(before.iter().copied().chain(seq.to_le_bytes()).chain([kind])) {
         *slot = byte;
     }
     let mut context = Context::new(&SHA256);

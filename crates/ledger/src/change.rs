@@ -98,10 +98,7 @@ impl TryFrom<GrantRow> for Held {
             generation: row.generation,
             origin,
         };
-        Ok(Self {
-            grant: grant.into(),
-            token_sha256: row.token_sha256,
-        })
+        Ok(Self { grant: grant.into(), token_sha256: row.token_sha256 })
     }
 }
 
@@ -134,11 +131,8 @@ impl TryFrom<ApprovalRow> for Approval {
 
     fn try_from(row: ApprovalRow) -> Result<Self, LedgerError> {
         let state = ApprovalState::parse(&row.state).ok_or_else(|| damaged("approval", &row.id))?;
-        let spent_by = row
-            .spent_by
-            .map(|id| id.parse::<EntryId>())
-            .transpose()
-            .map_err(|_| damaged("approval", &row.id))?;
+        let spent_by =
+            row.spent_by.map(|id| id.parse::<EntryId>()).transpose().map_err(|_| damaged("approval", &row.id))?;
         Ok(Self {
             id: row.id,
             state,
@@ -198,7 +192,5 @@ impl TryFrom<PolicyRow> for StoredPolicy {
 }
 
 fn damaged(what: &str, id: &str) -> LedgerError {
-    LedgerError::Damaged(format!(
-        "{what} `{id}` holds a word that this version does not know"
-    ))
+    LedgerError::Damaged(format!("{what} `{id}` holds a word that this version does not know"))
 }

@@ -57,11 +57,7 @@ impl Drop for Lease {
 /// Creates the directory if need be and keeps other processes from opening it meanwhile.
 pub(crate) fn begin_opening(directory: &Path, patience: Duration) -> Result<Opening, OpenError> {
     for path in [directory.to_owned(), instances(directory), logs(directory)] {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .map_err(|source| OpenError::Io { path, source })?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|source| OpenError::Io { path, source })?;
     }
     let path = directory.join("opening.lock");
     let file = private_file(&path)?;
@@ -69,9 +65,7 @@ pub(crate) fn begin_opening(directory: &Path, patience: Duration) -> Result<Open
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Opening(file)),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
-                std::thread::sleep(OPENING_POLL)
-            }
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => std::thread::sleep(OPENING_POLL),
             Err(TryLockError::WouldBlock) => return Err(OpenError::Busy(directory.to_owned())),
             Err(TryLockError::Error(source)) => return Err(OpenError::Io { path, source }),
         }
@@ -96,9 +90,7 @@ pub(crate) fn lock(directory: &Path, mode: Mode) -> Result<Lock, OpenError> {
     match locked {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
-        Err(TryLockError::WouldBlock)
-            if mode == Mode::Exclusive && file.try_lock_shared().is_ok() =>
-        {
+        Err(TryLockError::WouldBlock) if mode == Mode::Exclusive && file.try_lock_shared().is_ok() => {
             Err(OpenError::HeldByOthers(directory.to_owned()))
         }
         Err(TryLockError::WouldBlock) => Err(OpenError::HeldByGateway(directory.to_owned())),
@@ -141,30 +133,19 @@ pub(crate) fn logs(directory: &Path) -> PathBuf {
 /// Reads the directory's key, or makes it.
 pub(crate) fn key(directory: &Path, _opening: &Opening) -> Result<hmac::Key, OpenError> {
     let path = directory.join("hmac.key");
-    let io = |source| OpenError::Io {
-        path: path.clone(),
-        source,
-    };
+    let io = |source| OpenError::Io { path: path.clone(), source };
     if !path.exists() {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|error| io(error.into()))?;
         let unfinished = path.with_extension("new");
         let mut file = private_file(&unfinished)?;
-        file.set_len(0)
-            .and_then(|()| file.write_all(&key))
-            .and_then(|()| file.sync_all())
-            .map_err(io)?;
+        file.set_len(0).and_then(|()| file.write_all(&key)).and_then(|()| file.sync_all()).map_err(io)?;
         fs::rename(&unfinished, &path).map_err(io)?;
     }
     let mut key = Vec::new();
-    File::open(&path)
-        .and_then(|mut file| file.read_to_end(&mut key))
-        .map_err(io)?;
+    File::open(&path).and_then(|mut file| file.read_to_end(&mut key)).map_err(io)?;
     if key.len() != 32 {
-        return Err(OpenError::Damaged {
-            path,
-            what: format!("a key of 32 bytes is expected, not {}", key.len()),
-        });
+        return Err(OpenError::Damaged { path, what: format!("a key of 32 bytes is expected, not {}", key.len()) });
     }
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &key))
 }
@@ -174,15 +155,6 @@ fn instances(directory: &Path) -> PathBuf {
 }
 
 fn private_file(path: &Path) -> Result<File, OpenError> {
-    let opened = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path);
-    opened.map_err(|source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    let opened = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(path);
+    opened.map_err(|source| OpenError::Io { path: path.to_owned(), source })
 }

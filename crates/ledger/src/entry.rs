@@ -258,11 +258,7 @@ impl FromStr for EntryId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let id = Self(Ulid::from_string(text).map_err(|_| InvalidEntryId)?);
         let mut canonical = [0; ulid::ULID_LEN];
-        if id.0.array_to_str(&mut canonical) == text {
-            Ok(id)
-        } else {
-            Err(InvalidEntryId)
-        }
+        if id.0.array_to_str(&mut canonical) == text { Ok(id) } else { Err(InvalidEntryId) }
     }
 }
 
@@ -283,16 +279,9 @@ impl Outcome {
     /// Reads the word back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Allow,
-            Self::Deny,
-            Self::Hide,
-            Self::Limit,
-            Self::Approve,
-            Self::Reject,
-        ]
-        .into_iter()
-        .find(|outcome| outcome.as_str() == text)
+        [Self::Allow, Self::Deny, Self::Hide, Self::Limit, Self::Approve, Self::Reject]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
     }
 }
 
@@ -312,14 +301,8 @@ impl UpstreamResult {
     /// Reads the word back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Answered,
-            Self::Failed,
-            Self::TimedOut,
-            Self::NotSent,
-            Self::Unknown,
-        ]
-        .into_iter()
-        .find(|result| result.as_str() == text)
+        [Self::Answered, Self::Failed, Self::TimedOut, Self::NotSent, Self::Unknown]
+            .into_iter()
+            .find(|result| result.as_str() == text)
     }
 }

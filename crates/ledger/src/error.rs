@@ -7,9 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum OpenError {
     /// Another gateway owns the directory.
-    #[error(
-        "the data directory `{0}` is in use by a running gateway: stop it, or talk to it through its API"
-    )]
+    #[error("the data directory `{0}` is in use by a running gateway: stop it, or talk to it through its API")]
     HeldByGateway(PathBuf),
     /// Processes that share the directory are running.
     #[error(
@@ -92,9 +90,7 @@ pub enum LedgerError {
         reason: String,
     },
     /// The grant has too many approvals waiting.
-    #[error(
-        "grant `{grant}` has {count} approvals waiting for a decision: decide some of them first"
-    )]
+    #[error("grant `{grant}` has {count} approvals waiting for a decision: decide some of them first")]
     TooManyApprovals {
         /// The grant's id.
         grant: String,

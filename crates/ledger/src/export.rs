@@ -44,16 +44,8 @@ impl Entry {
     /// The entry as a JSON object on one line, without the members that are absent.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let members = EXPORT_COLUMNS
-            .into_iter()
-            .zip(self.values())
-            .filter(|(_, value)| !value.is_null());
-        Value::Object(
-            members
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect::<Map<_, _>>(),
-        )
-        .to_string()
+        let members = EXPORT_COLUMNS.into_iter().zip(self.values()).filter(|(_, value)| !value.is_null());
+        Value::Object(members.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>()).to_string()
     }
 
     /// The entry as a line of CSV (RFC 4180), without the line's end. Columns as in [`EXPORT_COLUMNS`].
@@ -63,17 +55,14 @@ impl Entry {
     pub fn to_csv(&self) -> String {
         let fields = self.values().map(|value| match value {
             Value::Null => String::new(),
-            Value::String(text) => csv_field(&text),
-            other => csv_field(&other.to_string()),
+            Value::String(ref text) => csv_field(text),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => csv_field(&value.to_string()),
         });
         fields.join(",")
     }
 
     fn values(&self) -> [Value; 30] {
-        let keys = self
-            .argument_keys
-            .as_ref()
-            .map(|keys| serde_json::from_str(keys).unwrap_or_else(|_| json!(keys)));
+        let keys = self.argument_keys.as_ref().map(|keys| serde_json::from_str(keys).unwrap_or_else(|_| json!(keys)));
         [
             json!(self.id.to_string()),
             json!(time(self.at)),
@@ -116,16 +105,8 @@ fn time(at: Timestamp) -> String {
 }
 
 fn csv_field(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
+    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 #[cfg(test)]
@@ -141,9 +122,6 @@ mod tests {
 
     #[test]
     fn a_time_is_written_to_the_microsecond() {
-        assert_eq!(
-            time(Timestamp::from_micros(1_700_000_000_000_001)),
-            "2023-11-14T22:13:20.000001Z"
-        );
+        assert_eq!(time(Timestamp::from_micros(1_700_000_000_000_001)), "2023-11-14T22:13:20.000001Z");
     }
 }

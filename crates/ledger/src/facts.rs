@@ -24,8 +24,5 @@ pub(crate) trait Facts {
 pub(crate) fn fresh_id(prefix: &str, now: policy::Timestamp) -> Result<String, LedgerError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| LedgerError::Write(error.into()))?;
-    Ok(format!(
-        "{prefix}{}",
-        EntryId::new(now, u128::from_le_bytes(random))
-    ))
+    Ok(format!("{prefix}{}", EntryId::new(now, u128::from_le_bytes(random))))
 }

@@ -21,20 +21,9 @@ const HEADER: usize = 8;
 #[derive(Debug)]
 pub(crate) enum Frame<'a> {
     /// A call was opened, or refused.
-    Opened {
-        place: Head,
-        now: Timestamp,
-        record: &'a [u8],
-        charges: Vec<LoggedCharge<'a>>,
-        changes: Vec<Change>,
-    },
+    Opened { place: Head, now: Timestamp, record: &'a [u8], charges: Vec<LoggedCharge<'a>>, changes: Vec<Change> },
     /// A call was settled.
-    Settled {
-        place: Head,
-        record: &'a [u8],
-        given_back: Vec<(&'a [u8], Taken)>,
-        changes: Vec<Change>,
-    },
+    Settled { place: Head, record: &'a [u8], given_back: Vec<(&'a [u8], Taken)>, changes: Vec<Change> },
     /// Something else changed.
     Changed { changes: Vec<Change> },
 }
@@ -76,13 +65,7 @@ impl<'b> FrameWriter<'b> {
         Self { out, start }
     }
 
-    pub(crate) fn opened(
-        out: &'b mut Vec<u8>,
-        place: &Head,
-        now: Timestamp,
-        record: &[u8],
-        charges: usize,
-    ) -> Self {
+    pub(crate) fn opened(out: &'b mut Vec<u8>, place: &Head, now: Timestamp, record: &[u8], charges: usize) -> Self {
         let frame = Self::begin(out, 1).place(place);
         frame.out.extend_from_slice(&now.as_micros().to_le_bytes());
         put_block(frame.out, record);
@@ -103,12 +86,7 @@ impl<'b> FrameWriter<'b> {
         self
     }
 
-    pub(crate) fn settled(
-        out: &'b mut Vec<u8>,
-        place: &Head,
-        record: &[u8],
-        given_back: &[(&[u8], &Taken)],
-    ) -> Self {
+    pub(crate) fn settled(out: &'b mut Vec<u8>, place: &Head, record: &[u8], given_back: &[(&[u8], &Taken)]) -> Self {
         let frame = Self::begin(out, 2).place(place);
         put_block(frame.out, record);
         put_varint(frame.out, given_back.len() as u64);
@@ -126,8 +104,7 @@ impl<'b> FrameWriter<'b> {
     /// Ends the frame, which begins at `position` of the log.
     pub(crate) fn end(self, changes: &[Change], position: u64) -> Result<(), Malformed> {
         if !changes.is_empty() {
-            serde_json::to_writer(&mut *self.out, changes)
-                .map_err(|_| Malformed("a change cannot be written"))?;
+            serde_json::to_writer(&mut *self.out, changes).map_err(|_| Malformed("a change cannot be written"))?;
         }
         let payload = self.out.get(self.start + HEADER..).unwrap_or_default();
         let length = u32::try_from(payload.len())
@@ -136,12 +113,7 @@ impl<'b> FrameWriter<'b> {
             .ok_or(Malformed("it is too long for the log"))?;
         let checksum = checksum(payload, position);
         if let Some(header) = self.out.get_mut(self.start..self.start + HEADER) {
-            for (slot, byte) in header.iter_mut().zip(
-                length
-                    .to_le_bytes()
-                    .into_iter()
-                    .chain(checksum.to_le_bytes()),
-            ) {
+            for (slot, byte) in header.iter_mut().zip(length.to_le_bytes().into_iter().chain(checksum.to_le_bytes())) {
                 *slot = byte;
             }
         }
@@ -161,9 +133,8 @@ pub(crate) fn read(bytes: &[u8], position: u64) -> Found<'_> {
     let (Ok(length), Ok(expected)) = (reader.array(), reader.array()) else {
         return Found::Incomplete(HEADER);
     };
-    let Some(length) = usize::try_from(u32::from_le_bytes(length))
-        .ok()
-        .filter(|length| (1..=FRAME_BYTES).contains(length))
+    let Some(length) =
+        usize::try_from(u32::from_le_bytes(length)).ok().filter(|length| (1..=FRAME_BYTES).contains(length))
     else {
         return Found::Corrupt;
     };
@@ -184,43 +155,23 @@ fn read_payload(payload: &[u8]) -> Result<Frame<'_>, Malformed> {
             let now = Timestamp::from_micros(i64::from_le_bytes(reader.array()?));
             let record = reader.block()?;
             let count = reader.varint()?;
-            let charges = (0..count)
-                .map(|_| read_charge(&mut reader))
-                .collect::<Result<_, _>>()?;
-            Ok(Frame::Opened {
-                place,
-                now,
-                record,
-                charges,
-                changes: read_changes(reader)?,
-            })
+            let charges = (0..count).map(|_| read_charge(&mut reader)).collect::<Result<_, _>>()?;
+            Ok(Frame::Opened { place, now, record, charges, changes: read_changes(reader)? })
         }
         2 => {
             let place = read_place(&mut reader)?;
             let record = reader.block()?;
             let count = reader.varint()?;
-            let given_back = (0..count)
-                .map(|_| read_given_back(&mut reader))
-                .collect::<Result<_, _>>()?;
-            Ok(Frame::Settled {
-                place,
-                record,
-                given_back,
-                changes: read_changes(reader)?,
-            })
+            let given_back = (0..count).map(|_| read_given_back(&mut reader)).collect::<Result<_, _>>()?;
+            Ok(Frame::Settled { place, record, given_back, changes: read_changes(reader)? })
         }
-        3 => Ok(Frame::Changed {
-            changes: read_changes(reader)?,
-        }),
+        3 => Ok(Frame::Changed { changes: read_changes(reader)? }),
         _ => Err(Malformed("it is of a kind that this version does not know")),
     }
 }
 
 fn read_place(reader: &mut Reader<'_>) -> Result<Head, Malformed> {
-    Ok(Head {
-        seq: u64::from_le_bytes(reader.array()?),
-        hash: reader.array()?,
-    })
+    Ok(Head { seq: u64::from_le_bytes(reader.array()?), hash: reader.array()? })
 }
 
 fn read_charge<'a>(reader: &mut Reader<'a>) -> Result<LoggedCharge<'a>, Malformed> {
@@ -229,18 +180,8 @@ fn read_charge<'a>(reader: &mut Reader<'a>) -> Result<LoggedCharge<'a>, Malforme
         .ok()
         .and_then(Window::from_seconds)
         .ok_or(Malformed("a window is impossible"))?;
-    let kind = if reader.byte()? == 0 {
-        WindowKind::Fixed
-    } else {
-        WindowKind::Sliding
-    };
-    Ok(LoggedCharge {
-        key,
-        window,
-        kind,
-        max: read_decimal(reader)?,
-        cost: read_decimal(reader)?,
-    })
+    let kind = if reader.byte()? == 0 { WindowKind::Fixed } else { WindowKind::Sliding };
+    Ok(LoggedCharge { key, window, kind, max: read_decimal(reader)?, cost: read_decimal(reader)? })
 }
 
 fn read_given_back<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], Taken), Malformed> {
@@ -304,39 +245,27 @@ pub(crate) fn read_key(key: &[u8]) -> Result<CounterKey<'_>, Malformed> {
         3 => Scope::Server,
         4 => Scope::Gateway,
         _ => {
-            return Err(Malformed(
-                "a counter has a scope that this version does not know",
-            ));
+            return Err(Malformed("a counter has a scope that this version does not know"));
         }
     };
-    Ok(CounterKey {
-        policy,
-        scope,
-        subject: reader.text()?,
-        counter: reader.text()?,
-    })
+    Ok(CounterKey { policy, scope, subject: reader.text()?, counter: reader.text()? })
 }
 
 fn put_key_part(out: &mut Vec<u8>, part: &str) {
     if part.len() <= KEY_PART_BYTES {
         put_block(out, part.as_bytes());
     } else {
-        put_block(
-            out,
-            format!("sha256:{}", hex(&sha256(part.as_bytes()))).as_bytes(),
-        );
+        put_block(out, format!("sha256:{}", hex(&sha256(part.as_bytes()))).as_bytes());
     }
 }
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -349,10 +278,7 @@ mod tests {
     fn frame(position: u64) -> Vec<u8> {
         let mut out = Vec::new();
         let place = Head::EMPTY.after(RecordKind::Opened, b"record");
-        let change = Change::Meta {
-            key: "a".into(),
-            value: "b".into(),
-        };
+        let change = Change::Meta { key: "a".into(), value: "b".into() };
         FrameWriter::opened(&mut out, &place, Timestamp::from_micros(5), b"record", 0)
             .end(&[change], position)
             .unwrap();
@@ -362,23 +288,10 @@ mod tests {
     #[test]
     fn a_frame_comes_back_as_it_was() {
         let bytes = frame(77);
-        let Found::Frame(
-            Frame::Opened {
-                place,
-                now,
-                record,
-                charges,
-                changes,
-            },
-            length,
-        ) = read(&bytes, 77)
-        else {
+        let Found::Frame(Frame::Opened { place, now, record, charges, changes }, length) = read(&bytes, 77) else {
             panic!("no frame")
         };
-        assert_eq!(
-            (place.seq, now, record, length),
-            (1, Timestamp::from_micros(5), &b"record"[..], bytes.len())
-        );
+        assert_eq!((place.seq, now, record, length), (1, Timestamp::from_micros(5), &b"record"[..], bytes.len()));
         assert!(charges.is_empty() && changes.len() == 1);
     }
 
@@ -391,10 +304,7 @@ mod tests {
     fn every_prefix_is_incomplete_and_every_flipped_bit_is_found() {
         let bytes = frame(3);
         for length in 0..bytes.len() {
-            assert!(
-                matches!(read(&bytes[..length], 3), Found::Incomplete(_)),
-                "{length}"
-            );
+            assert!(matches!(read(&bytes[..length], 3), Found::Incomplete(_)), "{length}");
         }
         for bit in 32..bytes.len() * 8 {
             let mut changed = bytes.clone();
@@ -407,19 +317,11 @@ mod tests {
     fn a_counter_s_key_comes_back_and_long_parts_are_hashed() {
         let long = "x".repeat(4000);
         for counter in ["spend", "", long.as_str()] {
-            let key = CounterKey {
-                policy: "p",
-                scope: Scope::Session,
-                subject: "s",
-                counter,
-            };
+            let key = CounterKey { policy: "p", scope: Scope::Session, subject: "s", counter };
             let mut bytes = Vec::new();
             put_key(&mut bytes, &key);
             let back = read_key(&bytes).unwrap();
-            assert_eq!(
-                (back.policy, back.scope, back.subject),
-                ("p", Scope::Session, "s")
-            );
+            assert_eq!((back.policy, back.scope, back.subject), ("p", Scope::Session, "s"));
             assert!(back.counter == counter || back.counter.starts_with("sha256:"));
             assert!(bytes.len() < 100);
         }

@@ -139,9 +139,7 @@ impl Origin {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::File, Self::Api]
-            .into_iter()
-            .find(|origin| origin.as_str() == text)
+        [Self::File, Self::Api].into_iter().find(|origin| origin.as_str() == text)
     }
 }
 
@@ -157,38 +155,23 @@ impl Held {
         let mut grant = Grant::clone(&self.grant);
         change(&mut grant);
         grant.generation += 1;
-        Self {
-            grant: grant.into(),
-            token_sha256: self.token_sha256,
-        }
+        Self { grant: grant.into(), token_sha256: self.token_sha256 }
     }
 }
 
 /// Tells whether the grant that a call was judged under is still the same.
-pub(crate) fn still_holds(
-    facts: &mut dyn Facts,
-    check: &GrantCheck<'_>,
-    now: Timestamp,
-) -> Result<bool, LedgerError> {
+pub(crate) fn still_holds(facts: &mut dyn Facts, check: &GrantCheck<'_>, now: Timestamp) -> Result<bool, LedgerError> {
     match *check {
         GrantCheck::Implicit => Ok(true),
-        GrantCheck::Generation { grant, generation } => Ok(facts
-            .grant(grant)?
-            .is_some_and(|held| held.grant.generation == generation && held.grant.is_valid(now))),
+        GrantCheck::Generation { grant, generation } => {
+            Ok(facts.grant(grant)?.is_some_and(|held| held.grant.generation == generation && held.grant.is_valid(now)))
+        }
     }
 }
 
 /// A new grant, to be written.
-pub(crate) fn create(
-    facts: &mut dyn Facts,
-    new: NewGrant,
-    now: Timestamp,
-) -> Result<(Held, Token), LedgerError> {
-    if facts
-        .grants()?
-        .iter()
-        .any(|held| held.is_called(&new.label))
-    {
+pub(crate) fn create(facts: &mut dyn Facts, new: NewGrant, now: Timestamp) -> Result<(Held, Token), LedgerError> {
+    if facts.grants()?.iter().any(|held| held.is_called(&new.label)) {
         return Err(LedgerError::LabelTaken(new.label));
     }
     let token = Token::draw()?;
@@ -202,59 +185,31 @@ pub(crate) fn create(
         generation: 1,
         origin: Origin::Api,
     };
-    Ok((
-        Held {
-            grant: grant.into(),
-            token_sha256: Token::sha256(token.as_str()),
-        },
-        token,
-    ))
+    Ok((Held { grant: grant.into(), token_sha256: Token::sha256(token.as_str()) }, token))
 }
 
 /// The grant after it was revoked.
-pub(crate) fn revoke(
-    facts: &mut dyn Facts,
-    id_or_label: &str,
-    now: Timestamp,
-) -> Result<Held, LedgerError> {
+pub(crate) fn revoke(facts: &mut dyn Facts, id_or_label: &str, now: Timestamp) -> Result<Held, LedgerError> {
     let held = changeable(facts, id_or_label)?;
     Ok(held.changed(|grant| grant.revoked_at = Some(now)))
 }
 
 /// The grant with another token.
-pub(crate) fn rotate(
-    facts: &mut dyn Facts,
-    id_or_label: &str,
-) -> Result<(Held, Token), LedgerError> {
+pub(crate) fn rotate(facts: &mut dyn Facts, id_or_label: &str) -> Result<(Held, Token), LedgerError> {
     let token = Token::draw()?;
     let held = changeable(facts, id_or_label)?.changed(|_| ());
-    Ok((
-        Held {
-            token_sha256: Token::sha256(token.as_str()),
-            ..held
-        },
-        token,
-    ))
+    Ok((Held { token_sha256: Token::sha256(token.as_str()), ..held }, token))
 }
 
 /// What must change for the file's grants to be exactly these.
-pub(crate) fn publish(
-    facts: &mut dyn Facts,
-    wanted: &[FileGrant],
-    now: Timestamp,
-) -> Result<Vec<Held>, LedgerError> {
+pub(crate) fn publish(facts: &mut dyn Facts, wanted: &[FileGrant], now: Timestamp) -> Result<Vec<Held>, LedgerError> {
     let existing = facts.grants()?;
     let mut changes = Vec::new();
     for file in wanted {
-        if existing
-            .iter()
-            .any(|held| held.is_called(&file.label) && held.grant.origin == Origin::Api)
-        {
+        if existing.iter().any(|held| held.is_called(&file.label) && held.grant.origin == Origin::Api) {
             return Err(LedgerError::LabelTaken(file.label.clone()));
         }
-        let before = existing
-            .iter()
-            .find(|held| held.grant.origin == Origin::File && held.grant.label == file.label);
+        let before = existing.iter().find(|held| held.grant.origin == Origin::File && held.grant.label == file.label);
         changes.extend(published(before, file, now)?);
     }
     let removed = existing.iter().filter(|held| {
@@ -273,29 +228,17 @@ impl Held {
 }
 
 fn changeable(facts: &mut dyn Facts, id_or_label: &str) -> Result<Held, LedgerError> {
-    let mut held = facts
-        .grants()?
-        .into_iter()
-        .filter(|held| held.grant.revoked_at.is_none());
+    let mut held = facts.grants()?.into_iter().filter(|held| held.grant.revoked_at.is_none());
     let found = held.find(|held| held.grant.id == id_or_label || held.grant.label == id_or_label);
     match found {
-        None => Err(LedgerError::Unknown {
-            what: "grant",
-            name: id_or_label.to_owned(),
-        }),
-        Some(held) if held.grant.origin == Origin::File => {
-            Err(LedgerError::ReadOnly(held.grant.label.clone()))
-        }
+        None => Err(LedgerError::Unknown { what: "grant", name: id_or_label.to_owned() }),
+        Some(held) if held.grant.origin == Origin::File => Err(LedgerError::ReadOnly(held.grant.label.clone())),
         Some(held) => Ok(held),
     }
 }
 
 /// A grant that was removed from the file and comes back keeps its id, and with it its counters.
-fn published(
-    before: Option<&Held>,
-    file: &FileGrant,
-    now: Timestamp,
-) -> Result<Option<Held>, LedgerError> {
+fn published(before: Option<&Held>, file: &FileGrant, now: Timestamp) -> Result<Option<Held>, LedgerError> {
     let Some(before) = before else {
         let grant = Grant {
             id: fresh_id("gr_", now)?,
@@ -307,10 +250,7 @@ fn published(
             generation: 1,
             origin: Origin::File,
         };
-        return Ok(Some(Held {
-            grant: grant.into(),
-            token_sha256: file.token_sha256,
-        }));
+        return Ok(Some(Held { grant: grant.into(), token_sha256: file.token_sha256 }));
     };
     let unchanged = before.grant.revoked_at.is_none()
         && before.grant.access == file.access
@@ -324,8 +264,5 @@ fn published(
         grant.expires = file.expires;
         grant.revoked_at = None;
     });
-    Ok(Some(Held {
-        token_sha256: file.token_sha256,
-        ..changed
-    }))
+    Ok(Some(Held { token_sha256: file.token_sha256, ..changed }))
 }

@@ -19,10 +19,9 @@ use crate::shared::SharedLedger;
 use crate::sqlite::entries::Direction;
 use crate::sqlite::{self, rows};
 use crate::{
-    Approval, ApprovalFilter, ApprovalGone, ApprovalState, ApprovalUse, AskApproval, Charge,
-    Decision, Entry, EntryFilter, EntryId, FileGrant, Grant, GrantCheck, Intent, LedgerError,
-    NewGrant, OpenError, Options, Outcome, Settlement, StoredPolicy, Token, approvals, audit,
-    grants,
+    Approval, ApprovalFilter, ApprovalGone, ApprovalState, ApprovalUse, AskApproval, Charge, Decision, Entry,
+    EntryFilter, EntryId, FileGrant, Grant, GrantCheck, Intent, LedgerError, NewGrant, OpenError, Options, Outcome,
+    Settlement, StoredPolicy, Token, approvals, audit, grants,
 };
 
 /// How often another process's decision about an approval is looked for.
@@ -155,10 +154,7 @@ impl Ledger {
     }
 
     fn new(backend: Backend, directory: &Path, opening: &Opening) -> Result<Self, OpenError> {
-        Ok(Self {
-            backend,
-            key: Arc::new(directory::key(directory, opening)?),
-        })
+        Ok(Self { backend, key: Arc::new(directory::key(directory, opening)?) })
     }
 
     /// Re-checks the grant, spends the approval, takes all charges or none, and writes the entry, in one atomic step.
@@ -172,32 +168,21 @@ impl Ledger {
         check: GrantCheck<'_>,
         approval: Option<ApprovalUse<'_>>,
     ) -> Result<Reserved, LedgerError> {
-        let attempt = Attempt {
-            intent,
-            charges,
-            check,
-            approval,
-        };
+        let attempt = Attempt { intent, charges, check, approval };
         let reservation = match &self.backend {
             Backend::Log(log) => log.reserve(&attempt).await?,
             Backend::Shared(shared) => shared.reserve(&attempt).await?,
         };
         let record = intent.id;
         Ok(match reservation {
-            Reservation::Open(call) => Reserved::Open(Ticket {
-                id: record,
-                call: Some(call),
-                backend: self.backend.clone(),
-            }),
-            Reservation::Refused(Refusal::Limited { index, retry_after }) => Reserved::Limited {
-                index,
-                retry_after,
-                record,
-            },
-            Reservation::Refused(Refusal::GrantGone) => Reserved::GrantGone { record },
-            Reservation::Refused(Refusal::ApprovalGone(why)) => {
-                Reserved::ApprovalGone { why, record }
+            Reservation::Open(call) => {
+                Reserved::Open(Ticket { id: record, call: Some(call), backend: self.backend.clone() })
             }
+            Reservation::Refused(Refusal::Limited { index, retry_after }) => {
+                Reserved::Limited { index, retry_after, record }
+            }
+            Reservation::Refused(Refusal::GrantGone) => Reserved::GrantGone { record },
+            Reservation::Refused(Refusal::ApprovalGone(why)) => Reserved::ApprovalGone { why, record },
         })
     }
 
@@ -214,12 +199,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The record could not be written.
-    pub async fn refuse(
-        &self,
-        intent: Intent<'_>,
-        outcome: Outcome,
-        reason: &str,
-    ) -> Result<EntryId, LedgerError> {
+    pub async fn refuse(&self, intent: Intent<'_>, outcome: Outcome, reason: &str) -> Result<EntryId, LedgerError> {
         match &self.backend {
             Backend::Log(log) => log.refuse(&intent, outcome, reason).await,
             Backend::Shared(shared) => shared.refuse(&intent, outcome, reason).await,
@@ -233,16 +213,8 @@ impl Ledger {
     pub async fn ask(&self, ask: AskApproval<'_>, now: Timestamp) -> Result<Approval, LedgerError> {
         let ask = ask.to_owned_ask();
         self.change(move |facts, options| {
-            let (approval, is_new) = approvals::ask(
-                facts,
-                &ask.as_ask(),
-                options.pending_approvals_per_grant,
-                now,
-            )?;
-            let changes = is_new
-                .then(|| Change::Approval((&approval).into()))
-                .into_iter()
-                .collect();
+            let (approval, is_new) = approvals::ask(facts, &ask.as_ask(), options.pending_approvals_per_grant, now)?;
+            let changes = is_new.then(|| Change::Approval((&approval).into())).into_iter().collect();
             Ok((approval, changes))
         })
         .await
@@ -259,20 +231,13 @@ impl Ledger {
             Some(approval) => Some(approval),
             None => {
                 let wanted = id.to_owned();
-                self.read(move |connection| {
-                    Ok(rows::approval(connection, &wanted)?
-                        .map(Approval::try_from)
-                        .transpose()?)
-                })
-                .await?
+                self.read(move |connection| rows::approval(connection, &wanted)?.map(Approval::try_from).transpose())
+                    .await?
             }
         };
         approval
             .map(|approval| approval.at(now))
-            .ok_or_else(|| LedgerError::Unknown {
-                what: "approval",
-                name: id.to_owned(),
-            })
+            .ok_or_else(|| LedgerError::Unknown { what: "approval", name: id.to_owned() })
     }
 
     /// Lists approvals, newest first, as they stand at `now`.
@@ -288,9 +253,7 @@ impl Ledger {
         let filter = filter.clone();
         self.read(move |connection| {
             let rows = rows::approvals(connection, &filter, limit, now.as_micros())?;
-            rows.into_iter()
-                .map(|row| Ok(Approval::try_from(row)?.at(now)))
-                .collect()
+            rows.into_iter().map(|row| Ok(Approval::try_from(row)?.at(now))).collect()
         })
         .await
     }
@@ -320,11 +283,7 @@ impl Ledger {
     ///
     /// # Errors
     /// There is none, or it could not be read.
-    pub async fn decided(
-        &self,
-        id: &str,
-        clock: impl Fn() -> Timestamp + Send,
-    ) -> Result<Approval, LedgerError> {
+    pub async fn decided(&self, id: &str, clock: impl Fn() -> Timestamp + Send) -> Result<Approval, LedgerError> {
         let mut changes = match &self.backend {
             Backend::Log(log) => Some(log.approvals_changed()),
             Backend::Shared(_) => None,
@@ -352,17 +311,10 @@ impl Ledger {
     ///
     /// # Errors
     /// The label is taken, or it could not be written.
-    pub async fn create_grant(
-        &self,
-        new: NewGrant,
-        now: Timestamp,
-    ) -> Result<(Arc<Grant>, Token), LedgerError> {
+    pub async fn create_grant(&self, new: NewGrant, now: Timestamp) -> Result<(Arc<Grant>, Token), LedgerError> {
         self.change(move |facts, _| {
             let (held, token) = grants::create(facts, new, now)?;
-            Ok((
-                (Arc::clone(&held.grant), token),
-                vec![Change::Grant((&held).into())],
-            ))
+            Ok(((Arc::clone(&held.grant), token), vec![Change::Grant((&held).into())]))
         })
         .await
     }
@@ -374,9 +326,7 @@ impl Ledger {
     pub async fn grants(&self, with_revoked: bool) -> Result<Vec<Arc<Grant>>, LedgerError> {
         let mut grants = self.question(|facts| facts.grants()).await?;
         grants.retain(|held| with_revoked || held.grant.revoked_at.is_none());
-        grants.sort_by(|left, right| {
-            (&left.grant.label, &left.grant.id).cmp(&(&right.grant.label, &right.grant.id))
-        });
+        grants.sort_by(|left, right| (&left.grant.label, &left.grant.id).cmp(&(&right.grant.label, &right.grant.id)));
         Ok(grants.into_iter().map(|held| held.grant).collect())
     }
 
@@ -384,11 +334,7 @@ impl Ledger {
     ///
     /// # Errors
     /// There is none, it comes from the file, or it could not be written.
-    pub async fn revoke_grant(
-        &self,
-        id_or_label: &str,
-        now: Timestamp,
-    ) -> Result<Arc<Grant>, LedgerError> {
+    pub async fn revoke_grant(&self, id_or_label: &str, now: Timestamp) -> Result<Arc<Grant>, LedgerError> {
         let name = id_or_label.to_owned();
         self.change(move |facts, _| {
             let held = grants::revoke(facts, &name, now)?;
@@ -401,17 +347,11 @@ impl Ledger {
     ///
     /// # Errors
     /// There is none, it comes from the file, or it could not be written.
-    pub async fn rotate_grant(
-        &self,
-        id_or_label: &str,
-    ) -> Result<(Arc<Grant>, Token), LedgerError> {
+    pub async fn rotate_grant(&self, id_or_label: &str) -> Result<(Arc<Grant>, Token), LedgerError> {
         let name = id_or_label.to_owned();
         self.change(move |facts, _| {
             let (held, token) = grants::rotate(facts, &name)?;
-            Ok((
-                (Arc::clone(&held.grant), token),
-                vec![Change::Grant((&held).into())],
-            ))
+            Ok(((Arc::clone(&held.grant), token), vec![Change::Grant((&held).into())]))
         })
         .await
     }
@@ -420,26 +360,13 @@ impl Ledger {
     ///
     /// # Errors
     /// It could not be read.
-    pub async fn grant_by_token(
-        &self,
-        token_sha256: &[u8; 32],
-    ) -> Result<Option<Arc<Grant>>, LedgerError> {
+    pub async fn grant_by_token(&self, token_sha256: &[u8; 32]) -> Result<Option<Arc<Grant>>, LedgerError> {
         match &self.backend {
             Backend::Log(log) => Ok(log.grant_by_token(token_sha256)),
             Backend::Shared(shared) => {
                 let wanted = *token_sha256;
-                let is_it = move |held: &Held| {
-                    held.token_sha256 == wanted && held.grant.revoked_at.is_none()
-                };
-                shared
-                    .ask(move |facts| {
-                        Ok(facts
-                            .grants()?
-                            .into_iter()
-                            .find(is_it)
-                            .map(|held| held.grant))
-                    })
-                    .await
+                let is_it = move |held: &Held| held.token_sha256 == wanted && held.grant.revoked_at.is_none();
+                shared.ask(move |facts| Ok(facts.grants()?.into_iter().find(is_it).map(|held| held.grant))).await
             }
         }
     }
@@ -448,20 +375,10 @@ impl Ledger {
     ///
     /// # Errors
     /// A label belongs to a grant made elsewhere, or it could not be written.
-    pub async fn publish_file_grants(
-        &self,
-        grants: &[FileGrant],
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
+    pub async fn publish_file_grants(&self, grants: &[FileGrant], now: Timestamp) -> Result<(), LedgerError> {
         let wanted = grants.to_vec();
         self.change(move |facts, _| {
-            Ok((
-                (),
-                grants::publish(facts, &wanted, now)?
-                    .iter()
-                    .map(|held| Change::Grant(held.into()))
-                    .collect(),
-            ))
+            Ok(((), grants::publish(facts, &wanted, now)?.iter().map(|held| Change::Grant(held.into())).collect()))
         })
         .await
     }
@@ -499,12 +416,7 @@ impl Ledger {
     /// It could not be read.
     pub async fn policy(&self, name: &str) -> Result<Option<StoredPolicy>, LedgerError> {
         let name = name.to_owned();
-        self.read(move |connection| {
-            Ok(rows::policy(connection, &name)?
-                .map(StoredPolicy::try_from)
-                .transpose()?)
-        })
-        .await
+        self.read(move |connection| rows::policy(connection, &name)?.map(StoredPolicy::try_from).transpose()).await
     }
 
     /// Lists the latest document of every name.
@@ -512,13 +424,7 @@ impl Ledger {
     /// # Errors
     /// They could not be read.
     pub async fn policies(&self) -> Result<Vec<StoredPolicy>, LedgerError> {
-        self.read(|connection| {
-            rows::policies(connection)?
-                .into_iter()
-                .map(StoredPolicy::try_from)
-                .collect()
-        })
-        .await
+        self.read(|connection| rows::policies(connection)?.into_iter().map(StoredPolicy::try_from).collect()).await
     }
 
     /// Removes a policy, all revisions of it.
@@ -528,10 +434,7 @@ impl Ledger {
     pub async fn remove_policy(&self, name: &str) -> Result<(), LedgerError> {
         let name = name.to_owned();
         self.change(move |facts, _| match facts.policy_revision(&name)? {
-            0 => Err(LedgerError::Unknown {
-                what: "policy",
-                name,
-            }),
+            0 => Err(LedgerError::Unknown { what: "policy", name }),
             _ => Ok(((), vec![Change::PolicyRemoved { name }])),
         })
         .await
@@ -543,8 +446,7 @@ impl Ledger {
     /// It could not be read.
     pub async fn meta(&self, key: &str) -> Result<Option<String>, LedgerError> {
         let key = key.to_owned();
-        self.read(move |connection| Ok(rows::meta(connection, &key)?))
-            .await
+        self.read(move |connection| Ok(rows::meta(connection, &key)?)).await
     }
 
     /// Writes a setting kept in the ledger.
@@ -552,10 +454,7 @@ impl Ledger {
     /// # Errors
     /// It could not be written.
     pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), LedgerError> {
-        let change = Change::Meta {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        };
+        let change = Change::Meta { key: key.to_owned(), value: value.to_owned() };
         self.change(move |_, _| Ok(((), vec![change]))).await
     }
 
@@ -563,21 +462,10 @@ impl Ledger {
     ///
     /// # Errors
     /// They could not be read.
-    pub async fn entries(
-        &self,
-        filter: &EntryFilter,
-        limit: usize,
-    ) -> Result<Vec<Entry>, LedgerError> {
+    pub async fn entries(&self, filter: &EntryFilter, limit: usize) -> Result<Vec<Entry>, LedgerError> {
         let filter = filter.clone();
-        self.read(move |connection| {
-            Ok(sqlite::entries::select(
-                connection,
-                &filter,
-                Direction::NewestFirst,
-                limit,
-            )?)
-        })
-        .await
+        self.read(move |connection| Ok(sqlite::entries::select(connection, &filter, Direction::NewestFirst, limit)?))
+            .await
     }
 
     /// Reads one entry.
@@ -585,33 +473,17 @@ impl Ledger {
     /// # Errors
     /// It could not be read.
     pub async fn entry(&self, id: EntryId) -> Result<Option<Entry>, LedgerError> {
-        self.read(move |connection| Ok(sqlite::entries::find(connection, id)?))
-            .await
+        self.read(move |connection| Ok(sqlite::entries::find(connection, id)?)).await
     }
 
     /// Lists the entries opened after a place in the chain, oldest first, for following along.
     ///
     /// # Errors
     /// They could not be read.
-    pub async fn entries_after(
-        &self,
-        seq: u64,
-        filter: &EntryFilter,
-        limit: usize,
-    ) -> Result<Vec<Entry>, LedgerError> {
-        let filter = EntryFilter {
-            after_seq: Some(seq),
-            ..filter.clone()
-        };
-        self.read(move |connection| {
-            Ok(sqlite::entries::select(
-                connection,
-                &filter,
-                Direction::OldestFirst,
-                limit,
-            )?)
-        })
-        .await
+    pub async fn entries_after(&self, seq: u64, filter: &EntryFilter, limit: usize) -> Result<Vec<Entry>, LedgerError> {
+        let filter = EntryFilter { after_seq: Some(seq), ..filter.clone() };
+        self.read(move |connection| Ok(sqlite::entries::select(connection, &filter, Direction::OldestFirst, limit)?))
+            .await
     }
 
     /// Reads all entries that pass the filter, oldest first, without holding them in memory or the database up.
@@ -625,12 +497,7 @@ impl Ledger {
         let mut filter = filter.clone();
         tokio::task::spawn_blocking(move || {
             loop {
-                let page = match sqlite::entries::select(
-                    &connection,
-                    &filter,
-                    Direction::OldestFirst,
-                    EXPORT_PAGE,
-                ) {
+                let page = match sqlite::entries::select(&connection, &filter, Direction::OldestFirst, EXPORT_PAGE) {
                     Ok(page) => page,
                     Err(error) => {
                         let _reader_left = sender.blocking_send(Err(error.into()));
@@ -639,10 +506,7 @@ impl Ledger {
                 };
                 let Some(last) = page.last() else { return };
                 filter.after_seq = Some(last.opened_seq);
-                if page
-                    .into_iter()
-                    .any(|entry| sender.blocking_send(Ok(entry)).is_err())
-                {
+                if page.into_iter().any(|entry| sender.blocking_send(Ok(entry)).is_err()) {
                     return;
                 }
             }
@@ -654,12 +518,8 @@ impl Ledger {
     ///
     /// # Errors
     /// The records could not be read; a broken chain is not an error but [`Verified::Broken`].
-    pub async fn verify(
-        &self,
-        progress: impl FnMut(u64, u64) + Send + 'static,
-    ) -> Result<Verified, LedgerError> {
-        self.read(move |connection| audit::verify(connection, progress))
-            .await
+    pub async fn verify(&self, progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Verified, LedgerError> {
+        self.read(move |connection| audit::verify(connection, progress)).await
     }
 
     /// The keyed digest of canonical arguments, so that short ones cannot be guessed from it. The key is the directory's own.
@@ -722,16 +582,12 @@ impl Ledger {
         self.catch_up().await;
         let directory = self.directory().to_owned();
         let reading = tokio::task::spawn_blocking(move || read(&sqlite::open_reader(&directory)?));
-        reading
-            .await
-            .map_err(|_| LedgerError::Damaged("reading it panicked".to_owned()))?
+        reading.await.map_err(|_| LedgerError::Damaged("reading it panicked".to_owned()))?
     }
 
     async fn change<T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&mut dyn Facts, &Options) -> Result<(T, Vec<Change>), LedgerError>
-        + Send
-        + 'static,
+        decide: impl FnOnce(&mut dyn Facts, &Options) -> Result<(T, Vec<Change>), LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         match &self.backend {
             Backend::Log(log) => log.change(decide).await,

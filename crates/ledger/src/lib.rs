@@ -44,10 +44,7 @@ mod sqlite;
 
 pub use approvals::{Approval, ApprovalFilter, ApprovalState, ApprovalUse, AskApproval, Decision};
 pub use charge::{Charge, CounterKey};
-pub use entry::{
-    Ending, Entry, EntryFilter, EntryId, Intent, InvalidEntryId, Outcome, Settlement,
-    UpstreamResult,
-};
+pub use entry::{Ending, Entry, EntryFilter, EntryId, Intent, InvalidEntryId, Outcome, Settlement, UpstreamResult};
 pub use error::{ApprovalGone, LedgerError, OpenError};
 pub use export::EXPORT_COLUMNS;
 pub use grants::{Access, FileGrant, Grant, GrantCheck, NewGrant, Origin, Token};

@@ -25,12 +25,7 @@ pub(crate) fn settle_all(
             continue;
         }
         for opened_seq in entries::unsettled_of(&transaction, instance)? {
-            let settlement = Settlement {
-                at: progress.clock,
-                ending: Ending::Unknown,
-                gateway_us: 0,
-                upstream_us: 0,
-            };
+            let settlement = Settlement { at: progress.clock, ending: Ending::Unknown, gateway_us: 0, upstream_us: 0 };
             let record = Settled::of(opened_seq, &settlement);
             let mut bytes = Vec::new();
             record.encode(&mut bytes);
@@ -43,10 +38,7 @@ pub(crate) fn settle_all(
     transaction.commit()?;
     directory::remove_dead_leases(directory, opening).map_err(LedgerError::Write)?;
     if settled > 0 {
-        tracing::warn!(
-            calls = settled,
-            "settled calls of a process that died as unknown"
-        );
+        tracing::warn!(calls = settled, "settled calls of a process that died as unknown");
     }
     Ok(settled)
 }

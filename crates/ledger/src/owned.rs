@@ -66,11 +66,7 @@ impl OwnedIntent {
             policy: owned(intent.policy),
             policy_version: owned(intent.policy_version),
             rule: owned(intent.rule),
-            argument_keys: intent
-                .argument_keys
-                .iter()
-                .map(|key| (*key).to_owned())
-                .collect(),
+            argument_keys: intent.argument_keys.iter().map(|key| (*key).to_owned()).collect(),
             arguments_hmac: intent.arguments_hmac,
             request_id: owned(intent.request_id),
             trace_id: owned(intent.trace_id),
@@ -107,13 +103,9 @@ impl OwnedAttempt {
             charges: attempt.charges.iter().map(OwnedCharge::of).collect(),
             grant: match attempt.check {
                 GrantCheck::Implicit => None,
-                GrantCheck::Generation { grant, generation } => {
-                    Some((grant.to_owned(), generation))
-                }
+                GrantCheck::Generation { grant, generation } => Some((grant.to_owned(), generation)),
             },
-            approval: attempt
-                .approval
-                .map(|approval| (approval.id.to_owned(), *approval.fingerprint)),
+            approval: attempt.approval.map(|approval| (approval.id.to_owned(), *approval.fingerprint)),
         }
     }
 
@@ -121,23 +113,10 @@ impl OwnedAttempt {
         let charges: Vec<Charge<'_>> = self.charges.iter().map(OwnedCharge::borrowed).collect();
         let check = match &self.grant {
             None => GrantCheck::Implicit,
-            Some((grant, generation)) => GrantCheck::Generation {
-                grant,
-                generation: *generation,
-            },
+            Some((grant, generation)) => GrantCheck::Generation { grant, generation: *generation },
         };
-        let approval = self
-            .approval
-            .as_ref()
-            .map(|(id, fingerprint)| ApprovalUse { id, fingerprint });
-        self.intent.borrowed(|intent| {
-            use_it(&Attempt {
-                intent,
-                charges: &charges,
-                check,
-                approval,
-            })
-        })
+        let approval = self.approval.as_ref().map(|(id, fingerprint)| ApprovalUse { id, fingerprint });
+        self.intent.borrowed(|intent| use_it(&Attempt { intent, charges: &charges, check, approval }))
     }
 }
 
@@ -160,12 +139,7 @@ impl OwnedCharge {
 
     fn borrowed(&self) -> Charge<'_> {
         Charge {
-            key: CounterKey {
-                policy: &self.policy,
-                scope: self.scope,
-                subject: &self.subject,
-                counter: &self.counter,
-            },
+            key: CounterKey { policy: &self.policy, scope: self.scope, subject: &self.subject, counter: &self.counter },
             window: self.window,
             kind: self.kind,
             max: &self.max,

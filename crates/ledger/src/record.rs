@@ -62,12 +62,7 @@ pub(crate) struct Settled {
 
 impl<'a> Opened<'a> {
     /// The record of `intent`; `argument_keys` is [`argument_keys`] of it.
-    pub(crate) fn of(
-        intent: &Intent<'a>,
-        argument_keys: &'a str,
-        instance: u64,
-        outcome: Outcome,
-    ) -> Self {
+    pub(crate) fn of(intent: &Intent<'a>, argument_keys: &'a str, instance: u64, outcome: Outcome) -> Self {
         Self {
             id: intent.id,
             at: intent.at,
@@ -158,20 +153,13 @@ impl<'a> Opened<'a> {
 impl Settled {
     pub(crate) fn of(opened_seq: u64, settlement: &Settlement) -> Self {
         let (result, status, is_error) = match settlement.ending {
-            Ending::Answered { is_error, status } => {
-                (UpstreamResult::Answered, status, Some(is_error))
-            }
+            Ending::Answered { is_error, status } => (UpstreamResult::Answered, status, Some(is_error)),
             Ending::Failed => (UpstreamResult::Failed, None, None),
             Ending::TimedOut => (UpstreamResult::TimedOut, None, None),
             Ending::NotSent => (UpstreamResult::NotSent, None, None),
             Ending::Unknown => (UpstreamResult::Unknown, None, None),
         };
-        let Settlement {
-            at,
-            gateway_us,
-            upstream_us,
-            ..
-        } = *settlement;
+        let Settlement { at, gateway_us, upstream_us, .. } = *settlement;
         Self {
             opened_seq,
             at,
@@ -203,19 +191,10 @@ impl Settled {
             opened_seq: fields.number(1)?.ok_or(MISSING)?,
             at: fields.time(2)?,
             result: result_of(fields.array(3)?.ok_or(MISSING)?)?,
-            status: fields
-                .number(4)?
-                .map(|status| u16::try_from(status).map_err(|_| OUT_OF_RANGE))
-                .transpose()?,
+            status: fields.number(4)?.map(|status| u16::try_from(status).map_err(|_| OUT_OF_RANGE)).transpose()?,
             is_error: fields
                 .array(5)?
-                .map(|[flag]: [u8; 1]| {
-                    if flag > 1 {
-                        Err(OUT_OF_RANGE)
-                    } else {
-                        Ok(flag == 1)
-                    }
-                })
+                .map(|[flag]: [u8; 1]| if flag > 1 { Err(OUT_OF_RANGE) } else { Ok(flag == 1) })
                 .transpose()?,
             gateway_us: fields.number(6)?.ok_or(MISSING)?,
             upstream_us: fields.number(7)?.ok_or(MISSING)?,
@@ -284,9 +263,7 @@ fn put_number(out: &mut Vec<u8>, tag: u8, number: u64) {
 }
 
 fn put_cut(out: &mut Vec<u8>, text: &str) {
-    let kept = text
-        .get(..text.floor_char_boundary(TEXT_BYTES - CUT.len()))
-        .unwrap_or_default();
+    let kept = text.get(..text.floor_char_boundary(TEXT_BYTES - CUT.len())).unwrap_or_default();
     put_varint(out, (kept.len() + CUT.len()) as u64);
     out.extend_from_slice(kept.as_bytes());
     out.extend_from_slice(CUT.as_bytes());
@@ -352,19 +329,11 @@ impl<'a> Fields<'a> {
     }
 
     fn array<const N: usize>(&mut self, tag: u8) -> Result<Option<[u8; N]>, Malformed> {
-        self.block(tag)?
-            .map(|block| {
-                block
-                    .try_into()
-                    .map_err(|_| Malformed("a field has another length"))
-            })
-            .transpose()
+        self.block(tag)?.map(|block| block.try_into().map_err(|_| Malformed("a field has another length"))).transpose()
     }
 
     fn number(&mut self, tag: u8) -> Result<Option<u64>, Malformed> {
-        self.block(tag)?
-            .map(|block| Reader::new(block).varint())
-            .transpose()
+        self.block(tag)?.map(|block| Reader::new(block).varint()).transpose()
     }
 
     fn text(&mut self, tag: u8) -> Result<Option<&'a str>, Malformed> {
@@ -377,11 +346,7 @@ impl<'a> Fields<'a> {
     }
 
     fn end(&self) -> Result<(), Malformed> {
-        if self.next.is_none() {
-            Ok(())
-        } else {
-            Err(Malformed("it has a field that this version does not know"))
-        }
+        if self.next.is_none() { Ok(()) } else { Err(Malformed("it has a field that this version does not know")) }
     }
 }
 
@@ -426,10 +391,7 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_at_a_character() {
         let long = "ä".repeat(TEXT_BYTES);
-        let record = Opened {
-            tool: Some(&long),
-            ..Opened::of(&intent(), "", 3, Outcome::Deny)
-        };
+        let record = Opened { tool: Some(&long), ..Opened::of(&intent(), "", 3, Outcome::Deny) };
         let mut bytes = Vec::new();
         record.encode(&mut bytes, Length::Bounded);
         let kept = Opened::decode(&bytes).unwrap().tool.unwrap();
@@ -439,28 +401,17 @@ mod tests {
     #[test]
     fn the_list_of_keys_stays_a_bounded_json_list() {
         let long = "k".repeat(300);
-        let list = argument_keys(&[&long; 10]);
-        assert!(
-            list.len() <= TEXT_BYTES && list.ends_with(",\"…\"]"),
-            "{list}"
-        );
+        let list = argument_keys(&[long.as_str(); 10]);
+        assert!(list.len() <= TEXT_BYTES && list.ends_with(",\"…\"]"), "{list}");
         let one = "k".repeat(3000);
-        assert_eq!(argument_keys(&[&one]), "[\"…\"]");
+        assert_eq!(argument_keys(&[one.as_str()]), "[\"…\"]");
         assert_eq!(argument_keys(&[]), "");
     }
 
     #[test]
     fn a_settled_record_comes_back_as_it_was() {
-        let ending = Ending::Answered {
-            is_error: true,
-            status: Some(200),
-        };
-        let settlement = Settlement {
-            at: Timestamp::from_micros(-5),
-            ending,
-            gateway_us: 30,
-            upstream_us: u64::MAX,
-        };
+        let ending = Ending::Answered { is_error: true, status: Some(200) };
+        let settlement = Settlement { at: Timestamp::from_micros(-5), ending, gateway_us: 30, upstream_us: u64::MAX };
         let record = Settled::of(9, &settlement);
         let mut bytes = Vec::new();
         record.encode(&mut bytes);

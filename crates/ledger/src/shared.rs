@@ -27,10 +27,7 @@ use crate::owned::{OwnedAttempt, OwnedIntent};
 use crate::record::{Length, Opened, Settled};
 use crate::sqlite::progress::Progress;
 use crate::sqlite::{counters, entries, progress, rows};
-use crate::{
-    Charge, Ending, EntryId, Intent, LedgerError, OpenError, Options, Outcome, Settlement, orphans,
-    sqlite,
-};
+use crate::{Charge, Ending, EntryId, Intent, LedgerError, OpenError, Options, Outcome, Settlement, orphans, sqlite};
 
 /// How often calls of dead processes are looked for.
 const ORPHANS_EVERY: Duration = Duration::from_secs(60);
@@ -59,11 +56,7 @@ struct Desk {
 }
 
 impl SharedLedger {
-    pub(crate) fn open(
-        directory: &Path,
-        options: Options,
-        opening: &Opening,
-    ) -> Result<Self, OpenError> {
+    pub(crate) fn open(directory: &Path, options: Options, opening: &Opening) -> Result<Self, OpenError> {
         if log::is_left_behind(directory)? {
             match directory::lock(directory, Mode::Exclusive) {
                 Ok(_exclusive) => log::fold(directory, &options)?,
@@ -90,18 +83,9 @@ impl SharedLedger {
             _held: (lease, lock),
         };
         let (jobs, queue) = mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn(move || desk.work(&queue));
-        let thread = thread.map_err(|source| OpenError::Io {
-            path: directory.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            jobs: Mutex::new(Some(jobs)),
-            thread: Mutex::new(Some(thread)),
-            directory: directory.to_owned(),
-        })
+        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || desk.work(&queue));
+        let thread = thread.map_err(|source| OpenError::Io { path: directory.to_owned(), source })?;
+        Ok(Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)), directory: directory.to_owned() })
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -120,8 +104,7 @@ impl SharedLedger {
         reason: &str,
     ) -> Result<EntryId, LedgerError> {
         let (intent, reason) = (OwnedIntent::of(intent), reason.to_owned());
-        self.run(move |desk| desk.refuse(&intent, outcome, &reason))
-            .await
+        self.run(move |desk| desk.refuse(&intent, outcome, &reason)).await
     }
 
     pub(crate) async fn settle(&self, call: OpenCall, settlement: Settlement) {
@@ -137,17 +120,8 @@ impl SharedLedger {
     /// Settles a call whose ticket was dropped, in its own time.
     pub(crate) fn abandon(&self, call: OpenCall) {
         let job: Job = Box::new(move |desk| {
-            let at = progress::load(&desk.connection)
-                .map_or(call.at, |progress| progress.clock.max(call.at));
-            desk.settle_or_keep(
-                call,
-                Settlement {
-                    at,
-                    ending: Ending::Unknown,
-                    gateway_us: 0,
-                    upstream_us: 0,
-                },
-            );
+            let at = progress::load(&desk.connection).map_or(call.at, |progress| progress.clock.max(call.at));
+            desk.settle_or_keep(call, Settlement { at, ending: Ending::Unknown, gateway_us: 0, upstream_us: 0 });
         });
         // With the thread gone, whoever opens the ledger next settles the call.
         let _queued = self.send(job);
@@ -156,17 +130,13 @@ impl SharedLedger {
     /// Decides on something and writes what changes, in one transaction.
     pub(crate) async fn change<T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&mut dyn Facts, &Options) -> Result<(T, Vec<Change>), LedgerError>
-        + Send
-        + 'static,
+        decide: impl FnOnce(&mut dyn Facts, &Options) -> Result<(T, Vec<Change>), LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         self.run(move |desk| {
             let options = desk.options.clone();
             desk.transact(|transaction, _| {
                 let (result, changes) = decide(&mut Rows(transaction), &options)?;
-                changes
-                    .iter()
-                    .try_for_each(|change| rows::apply(transaction, change))?;
+                changes.iter().try_for_each(|change| rows::apply(transaction, change))?;
                 Ok(result)
             })
         })
@@ -178,8 +148,7 @@ impl SharedLedger {
         &self,
         question: impl FnOnce(&mut dyn Facts) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        self.run(move |desk| question(&mut Rows(&desk.connection)))
-            .await
+        self.run(move |desk| question(&mut Rows(&desk.connection))).await
     }
 
     /// Waits until what was asked before has been done.
@@ -188,15 +157,8 @@ impl SharedLedger {
     }
 
     pub(crate) fn close(&self) {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the ledger's thread panicked");
         }
@@ -217,11 +179,7 @@ impl SharedLedger {
     fn send(&self, job: Job) -> Result<(), LedgerError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = jobs.as_ref().map(|jobs| jobs.send(job));
-        if matches!(sent, Some(Ok(()))) {
-            Ok(())
-        } else {
-            Err(LedgerError::Closed)
-        }
+        if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(LedgerError::Closed) }
     }
 }
 
@@ -251,18 +209,12 @@ impl Desk {
     }
 
     fn housekeeping(&mut self) {
-        let done =
-            self.settle_late()
-                .and_then(|()| match directory::try_opening(&self.directory) {
-                    Some(opening) => orphans::settle_all(
-                        &mut self.connection,
-                        &self.directory,
-                        Some(self.instance),
-                        &opening,
-                    )
-                    .map(|_| ()),
-                    None => Ok(()),
-                });
+        let done = self.settle_late().and_then(|()| match directory::try_opening(&self.directory) {
+            Some(opening) => {
+                orphans::settle_all(&mut self.connection, &self.directory, Some(self.instance), &opening).map(|_| ())
+            }
+            None => Ok(()),
+        });
         if let Err(error) = done {
             tracing::warn!(%error, "the ledger's housekeeping has to wait");
         }
@@ -292,11 +244,7 @@ impl Desk {
                 let now = progress.clock;
                 let keys = crate::record::argument_keys(attempt.intent.argument_keys);
                 let refuse = |progress: &mut Progress, refusal: Refusal| {
-                    write_opened(
-                        transaction,
-                        progress,
-                        &attempt.refused(&keys, instance, &refusal),
-                    )?;
+                    write_opened(transaction, progress, &attempt.refused(&keys, instance, &refusal))?;
                     Ok(Reservation::Refused(refusal))
                 };
                 let spent = match attempt.judge(&mut Rows(transaction), now)? {
@@ -309,10 +257,7 @@ impl Desk {
                     Err(limited) => {
                         return refuse(
                             progress,
-                            Refusal::Limited {
-                                index: limited.index,
-                                retry_after: limited.retry_after,
-                            },
+                            Refusal::Limited { index: limited.index, retry_after: limited.retry_after },
                         );
                     }
                 };
@@ -320,11 +265,7 @@ impl Desk {
                 if let Some(approval) = &spent {
                     rows::apply(transaction, &Change::Approval(approval.into()))?;
                 }
-                let opened_seq = write_opened(
-                    transaction,
-                    progress,
-                    &attempt.record(&keys, instance, Outcome::Allow),
-                )?;
+                let opened_seq = write_opened(transaction, progress, &attempt.record(&keys, instance, Outcome::Allow))?;
                 let taken = charged.into_taken(attempt.charges, taken);
                 let approval = spent.map(|approval| approval.id);
                 Ok(Reservation::Open(OpenCall {
@@ -338,21 +279,13 @@ impl Desk {
         })
     }
 
-    fn refuse(
-        &self,
-        intent: &OwnedIntent,
-        outcome: Outcome,
-        reason: &str,
-    ) -> Result<EntryId, LedgerError> {
+    fn refuse(&self, intent: &OwnedIntent, outcome: Outcome, reason: &str) -> Result<EntryId, LedgerError> {
         let instance = self.instance;
         intent.borrowed(|intent| {
             self.transact(|transaction, progress| {
                 progress.clock = progress.clock.max(intent.at);
                 let keys = crate::record::argument_keys(intent.argument_keys);
-                let record = Opened {
-                    reason: Some(reason),
-                    ..Opened::of(&intent, &keys, instance, outcome)
-                };
+                let record = Opened { reason: Some(reason), ..Opened::of(&intent, &keys, instance, outcome) };
                 write_opened(transaction, progress, &record)?;
                 Ok(intent.id)
             })
@@ -387,19 +320,14 @@ impl Desk {
                 return Ok(());
             }
             progress.head = place;
-            for (key, _, taken) in call
-                .taken
-                .iter()
-                .filter(|(_, count, _)| gives_back(settlement.ending, *count))
-            {
+            for (key, _, taken) in call.taken.iter().filter(|(_, count, _)| gives_back(settlement.ending, *count)) {
                 let key = read_key(key).map_err(unreadable)?;
                 let mut meter = counters::load(transaction, &key)?;
                 meter.give_back(taken);
                 counters::store(transaction, &key, &meter)?;
             }
             if let (Some(approval), Ending::NotSent) = (&call.approval, settlement.ending)
-                && let Some(returned) =
-                    approvals::give_back(&mut Rows(transaction), approval, call.id, progress.clock)?
+                && let Some(returned) = approvals::give_back(&mut Rows(transaction), approval, call.id, progress.clock)?
             {
                 rows::apply(transaction, &Change::Approval((&returned).into()))?;
             }
@@ -416,9 +344,7 @@ fn begin(connection: &Connection, patience: Duration) -> Result<Transaction<'_>,
         match Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                 if begun.elapsed() >= patience {
-                    return Err(LedgerError::Behind(
-                        "other processes keep its database busy",
-                    ));
+                    return Err(LedgerError::Behind("other processes keep its database busy"));
                 }
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(BUSY_PAUSE.1);
@@ -428,20 +354,11 @@ fn begin(connection: &Connection, patience: Duration) -> Result<Transaction<'_>,
     }
 }
 
-fn write_opened(
-    connection: &Connection,
-    progress: &mut Progress,
-    record: &Opened<'_>,
-) -> Result<u64, LedgerError> {
+fn write_opened(connection: &Connection, progress: &mut Progress, record: &Opened<'_>) -> Result<u64, LedgerError> {
     let mut bytes = Vec::new();
     record.encode(&mut bytes, Length::Bounded);
     let place = progress.head.after(RecordKind::Opened, &bytes);
-    entries::insert(
-        connection,
-        &place,
-        &Opened::decode(&bytes).map_err(unreadable)?,
-        None,
-    )?;
+    entries::insert(connection, &place, &Opened::decode(&bytes).map_err(unreadable)?, None)?;
     progress.head = place;
     Ok(place.seq)
 }
@@ -455,11 +372,7 @@ struct Charged<'a> {
 
 impl<'a> Charged<'a> {
     fn load(connection: &Connection, charges: &'a [Charge<'a>]) -> Result<Self, LedgerError> {
-        let mut charged = Self {
-            keys: Vec::new(),
-            meters: Vec::new(),
-            demands: Vec::new(),
-        };
+        let mut charged = Self { keys: Vec::new(), meters: Vec::new(), demands: Vec::new() };
         for charge in charges {
             let mut key = Vec::new();
             put_key(&mut key, &charge.key);
@@ -467,10 +380,7 @@ impl<'a> Charged<'a> {
             let meter = match known {
                 Some(meter) => meter,
                 None => {
-                    charged.meters.push(counters::load(
-                        connection,
-                        &read_key(&key).map_err(unreadable)?,
-                    )?);
+                    charged.meters.push(counters::load(connection, &read_key(&key).map_err(unreadable)?)?);
                     charged.keys.push(key.into());
                     charged.keys.len() - 1
                 }
@@ -497,11 +407,7 @@ impl<'a> Charged<'a> {
         let demands = self.demands.iter().zip(charges).zip(taken);
         demands
             .filter_map(|((demand, charge), taken)| {
-                Some((
-                    Key::clone(self.keys.get(demand.meter)?),
-                    charge.count,
-                    taken,
-                ))
+                Some((Key::clone(self.keys.get(demand.meter)?), charge.count, taken))
             })
             .collect()
     }
@@ -516,30 +422,19 @@ impl Facts for Rows<'_> {
     }
 
     fn grants(&mut self) -> Result<Vec<Held>, LedgerError> {
-        rows::grants(self.0)?
-            .into_iter()
-            .map(Held::try_from)
-            .collect()
+        rows::grants(self.0)?.into_iter().map(Held::try_from).collect()
     }
 
     fn approval(&mut self, id: &str) -> Result<Option<Approval>, LedgerError> {
-        rows::approval(self.0, id)?
-            .map(Approval::try_from)
-            .transpose()
+        rows::approval(self.0, id)?.map(Approval::try_from).transpose()
     }
 
     fn approvals_of_call(&mut self, fingerprint: &[u8; 32]) -> Result<Vec<Approval>, LedgerError> {
-        rows::approvals_of_call(self.0, fingerprint)?
-            .into_iter()
-            .map(Approval::try_from)
-            .collect()
+        rows::approvals_of_call(self.0, fingerprint)?.into_iter().map(Approval::try_from).collect()
     }
 
     fn pending_approvals(&mut self, grant: &str) -> Result<Vec<Approval>, LedgerError> {
-        rows::pending_approvals(self.0, grant)?
-            .into_iter()
-            .map(Approval::try_from)
-            .collect()
+        rows::pending_approvals(self.0, grant)?.into_iter().map(Approval::try_from).collect()
     }
 
     fn policy_revision(&mut self, name: &str) -> Result<u64, LedgerError> {

@@ -44,13 +44,7 @@ enum Stopped {
 impl Applier {
     pub(crate) fn new(connection: Connection, logs: PathBuf) -> Result<Self, LedgerError> {
         let progress = progress::load(&connection)?;
-        Ok(Self {
-            connection,
-            log: LogReader::new(logs),
-            meters: HashMap::new(),
-            progress,
-            transactions: 0,
-        })
+        Ok(Self { connection, log: LogReader::new(logs), meters: HashMap::new(), progress, transactions: 0 })
     }
 
     /// Everything of the log before this position is in the database.
@@ -67,28 +61,15 @@ impl Applier {
         let mut length = BATCH_BYTES;
         while self.position() < end {
             let left = usize::try_from(end - self.position()).unwrap_or(usize::MAX);
-            let bytes = self
-                .log
-                .read(self.position(), length.min(left))
-                .map_err(LedgerError::Write)?;
+            let bytes = self.log.read(self.position(), length.min(left)).map_err(LedgerError::Write)?;
             let (applied, stopped) = self.apply(&bytes)?;
             length = match stopped {
-                _ if applied > 0 => BATCH_BYTES,
-                Stopped::WithinFrame(needed) if needed > bytes.len() && needed > length => needed,
-                _ if self
-                    .log
-                    .turn_to(self.position())
-                    .map_err(LedgerError::Write)? =>
-                {
-                    BATCH_BYTES
-                }
-                _ => {
-                    return Err(LedgerError::Damaged(format!(
-                        "the log cannot be read at {}",
-                        self.position()
-                    )));
-                }
+                Stopped::WithinFrame(needed) if applied == 0 && needed > bytes.len() && needed > length => needed,
+                Stopped::AtEnd | Stopped::WithinFrame(_) | Stopped::AtGarbage => BATCH_BYTES,
             };
+            if applied == 0 && length == BATCH_BYTES && !self.turn_to_next_file()? {
+                return Err(LedgerError::Damaged(format!("the log cannot be read at {}", self.position())));
+            }
         }
         Ok(())
     }
@@ -97,61 +78,39 @@ impl Applier {
     pub(crate) fn recover(&mut self) -> Result<u64, LedgerError> {
         let mut length = BATCH_BYTES;
         loop {
-            let bytes = self
-                .log
-                .read(self.position(), length)
-                .map_err(LedgerError::Write)?;
+            let bytes = self.log.read(self.position(), length).map_err(LedgerError::Write)?;
             let (applied, stopped) = self.apply(&bytes)?;
             length = match stopped {
-                _ if applied > 0 => BATCH_BYTES,
-                Stopped::WithinFrame(needed)
-                    if bytes.len() == length && needed <= FRAME_BYTES + 8 =>
-                {
+                Stopped::WithinFrame(needed) if applied == 0 && bytes.len() == length && needed <= FRAME_BYTES + 8 => {
                     needed
                 }
-                _ if self
-                    .log
-                    .turn_to(self.position())
-                    .map_err(LedgerError::Write)? =>
-                {
-                    BATCH_BYTES
-                }
-                _ => break self.end_of_log(),
+                Stopped::AtEnd | Stopped::WithinFrame(_) | Stopped::AtGarbage => BATCH_BYTES,
             };
+            if applied == 0 && length == BATCH_BYTES && !self.turn_to_next_file()? {
+                return self.end_of_log();
+            }
         }
+    }
+
+    fn turn_to_next_file(&mut self) -> Result<bool, LedgerError> {
+        self.log.turn_to(self.progress.log_position).map_err(LedgerError::Write)
     }
 
     fn end_of_log(&mut self) -> Result<u64, LedgerError> {
         let position = self.position();
-        if self
-            .log
-            .next_file(position)
-            .map_err(LedgerError::Write)?
-            .is_some()
-        {
-            return Err(LedgerError::Damaged(format!(
-                "the log lacks what stood at {position}"
-            )));
+        if self.log.next_file(position).map_err(LedgerError::Write)?.is_some() {
+            return Err(LedgerError::Damaged(format!("the log lacks what stood at {position}")));
         }
-        let torn = self
-            .log
-            .read(position, FRAME_BYTES)
-            .map_err(LedgerError::Write)?;
+        let torn = self.log.read(position, FRAME_BYTES).map_err(LedgerError::Write)?;
         Ok(torn.len() as u64)
     }
 
     /// Moves the database's own log into it and removes what is no longer needed of ours.
     pub(crate) fn shorten_log(&mut self) -> Result<(), LedgerError> {
-        if self
-            .log
-            .next_file(0)
-            .map_err(LedgerError::Write)?
-            .is_some_and(|next| next <= self.position())
+        if self.log.next_file(0).map_err(LedgerError::Write)?.is_some_and(|next| next <= self.position())
             && sqlite::checkpoint(&self.connection)?
         {
-            self.log
-                .remove_before(self.position())
-                .map_err(LedgerError::Write)?;
+            self.log.remove_before(self.position()).map_err(LedgerError::Write)?;
         }
         Ok(())
     }
@@ -179,9 +138,7 @@ impl Applier {
 
     fn apply_frames(&mut self, frames: Vec<Frame<'_>>, length: u64) -> Result<(), LedgerError> {
         let mut progress = self.progress;
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut batch = Batch {
             connection: &transaction,
             meters: &mut self.meters,
@@ -193,10 +150,7 @@ impl Applier {
             batch.take(frame, &mut progress)?;
         }
         self.transactions = self.transactions.wrapping_add(1);
-        batch.write(
-            progress.clock,
-            self.transactions.is_multiple_of(SWEEP_EVERY),
-        )?;
+        batch.write(progress.clock, self.transactions.is_multiple_of(SWEEP_EVERY))?;
         progress.log_position += length;
         progress::store(&transaction, &progress)?;
         transaction.commit()?;
@@ -225,40 +179,30 @@ fn frames(bytes: &[u8], position: u64) -> (Vec<Frame<'_>>, usize, Stopped) {
     }
 }
 
+/// A call to be inserted, perhaps with its outcome.
+type StagedCall<'b> = (Head, Opened<'b>, Option<(Head, Settled)>);
+
 /// Frames on their way into one transaction. A call that is settled in it is written once.
 struct Batch<'b> {
     connection: &'b Connection,
     meters: &'b mut HashMap<Box<[u8]>, Meter>,
     dirty: HashSet<&'b [u8]>,
-    opened: Vec<(Head, Opened<'b>, Option<(Head, Settled)>)>,
+    opened: Vec<StagedCall<'b>>,
     settled: Vec<(Head, Settled)>,
 }
 
 impl<'b> Batch<'b> {
     fn take(&mut self, frame: &'b Frame<'b>, progress: &mut Progress) -> Result<(), LedgerError> {
         match frame {
-            Frame::Opened {
-                place,
-                now,
-                record,
-                charges,
-                changes,
-            } => {
+            Frame::Opened { place, now, record, charges, changes } => {
                 follow(&mut progress.head, place)?;
                 progress.clock = progress.clock.max(*now);
                 let record = Opened::decode(record).map_err(unreadable)?;
                 self.opened.push((*place, record, None));
-                charges
-                    .iter()
-                    .try_for_each(|charge| self.charge(charge, *now))?;
+                charges.iter().try_for_each(|charge| self.charge(charge, *now))?;
                 self.change(changes)
             }
-            Frame::Settled {
-                place,
-                record,
-                given_back,
-                changes,
-            } => {
+            Frame::Settled { place, record, given_back, changes } => {
                 follow(&mut progress.head, place)?;
                 self.settle(*place, Settled::decode(record).map_err(unreadable)?);
                 for (key, taken) in given_back {
@@ -270,18 +214,8 @@ impl<'b> Batch<'b> {
         }
     }
 
-    fn charge(
-        &mut self,
-        charge: &LoggedCharge<'b>,
-        now: policy::Timestamp,
-    ) -> Result<(), LedgerError> {
-        let taken = self.meter(charge.key)?.take(
-            now,
-            charge.window,
-            charge.kind,
-            &charge.max,
-            &charge.cost,
-        );
+    fn charge(&mut self, charge: &LoggedCharge<'b>, now: policy::Timestamp) -> Result<(), LedgerError> {
+        let taken = self.meter(charge.key)?.take(now, charge.window, charge.kind, &charge.max, &charge.cost);
         if taken.is_err() {
             // The charge fitted when it was made. The counter here is full, so nothing passes that should not.
             tracing::error!(counter = ?read_key(charge.key), "a logged charge does not fit into its counter");
@@ -295,15 +229,11 @@ impl<'b> Batch<'b> {
             let stored = counters::load(self.connection, &read_key(key).map_err(unreadable)?)?;
             self.meters.insert(key.into(), stored);
         }
-        self.meters
-            .get_mut(key)
-            .ok_or(LedgerError::Damaged("a counter is missing".to_owned()))
+        self.meters.get_mut(key).ok_or(LedgerError::Damaged("a counter is missing".to_owned()))
     }
 
     fn settle(&mut self, place: Head, record: Settled) {
-        let same = self
-            .opened
-            .binary_search_by_key(&record.opened_seq, |(place, _, _)| place.seq);
+        let same = self.opened.binary_search_by_key(&record.opened_seq, |(place, _, _)| place.seq);
         match same.ok().and_then(|index| self.opened.get_mut(index)) {
             Some((_, _, settled)) => *settled = Some((place, record)),
             None => self.settled.push((place, record)),
@@ -311,27 +241,16 @@ impl<'b> Batch<'b> {
     }
 
     fn change(&self, changes: &[Change]) -> Result<(), LedgerError> {
-        changes
-            .iter()
-            .try_for_each(|change| rows::apply(self.connection, change))
-            .map_err(LedgerError::from)
+        changes.iter().try_for_each(|change| rows::apply(self.connection, change)).map_err(LedgerError::from)
     }
 
     fn write(self, clock: policy::Timestamp, sweep: bool) -> Result<(), LedgerError> {
         for (place, record, settled) in &self.opened {
-            entries::insert(
-                self.connection,
-                place,
-                record,
-                settled.as_ref().map(|(place, record)| (place, record)),
-            )?;
+            entries::insert(self.connection, place, record, settled.as_ref().map(|(place, record)| (place, record)))?;
         }
         for (place, record) in &self.settled {
             if !entries::settle(self.connection, place, record)? {
-                return Err(LedgerError::Damaged(format!(
-                    "record {} settles a call that is not open",
-                    place.seq
-                )));
+                return Err(LedgerError::Damaged(format!("record {} settles a call that is not open", place.seq)));
             }
         }
         for key in self.dirty {
@@ -350,10 +269,7 @@ impl<'b> Batch<'b> {
 
 fn follow(head: &mut Head, place: &Head) -> Result<(), LedgerError> {
     if place.seq != head.seq + 1 {
-        return Err(LedgerError::Damaged(format!(
-            "the log continues with record {} after {}",
-            place.seq, head.seq
-        )));
+        return Err(LedgerError::Damaged(format!("the log continues with record {} after {}", place.seq, head.seq)));
     }
     *head = *place;
     Ok(())

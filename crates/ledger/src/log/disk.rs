@@ -27,13 +27,7 @@ pub(crate) struct LogDirectory(pub(crate) PathBuf);
 impl Disk for LogDirectory {
     fn create(&self, position: u64) -> io::Result<Arc<dyn LogFile>> {
         let path = path_of(&self.0, position);
-        let file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)?;
+        let file = OpenOptions::new().create(true).read(true).write(true).truncate(true).mode(0o600).open(path)?;
         // The file's name must survive a power cut if its contents are to.
         File::open(&self.0)?.sync_all()?;
         Ok(Arc::new(file))
@@ -59,10 +53,8 @@ pub(crate) fn files(logs: &Path) -> io::Result<Vec<u64>> {
     let mut starts = Vec::new();
     for found in fs::read_dir(logs)? {
         let name = found?.file_name();
-        let start = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(".log"))
-            .and_then(|digits| digits.parse::<u64>().ok());
+        let start =
+            name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|digits| digits.parse::<u64>().ok());
         starts.extend(start);
     }
     starts.sort_unstable();
@@ -82,10 +74,7 @@ pub(crate) struct LogReader {
 
 impl LogReader {
     pub(crate) fn new(logs: PathBuf) -> Self {
-        Self {
-            logs,
-            current: None,
-        }
+        Self { logs, current: None }
     }
 
     /// Reads up to `length` bytes at `position`; fewer at the end of a file, none at the end of the log.
@@ -103,8 +92,7 @@ impl LogReader {
             return Ok(Vec::new());
         };
         let offset = position.saturating_sub(*start);
-        let available =
-            usize::try_from(file.metadata()?.len().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let available = usize::try_from(file.metadata()?.len().saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length.min(available)];
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -119,23 +107,18 @@ impl LogReader {
 
     /// Opens the last file that begins at or before `position`; says whether that is another one than before.
     pub(crate) fn turn_to(&mut self, position: u64) -> io::Result<bool> {
-        let start = files(&self.logs)?
-            .into_iter()
-            .rfind(|start| *start <= position);
+        let start = files(&self.logs)?.into_iter().rfind(|start| *start <= position);
         if start == self.current.as_ref().map(|(start, _)| *start) {
             return Ok(false);
         }
-        self.current = start
-            .map(|start| Ok::<_, io::Error>((start, File::open(path_of(&self.logs, start))?)))
-            .transpose()?;
+        self.current =
+            start.map(|start| Ok::<_, io::Error>((start, File::open(path_of(&self.logs, start))?))).transpose()?;
         Ok(true)
     }
 
     /// The first file that begins after `position`, if there is one.
     pub(crate) fn next_file(&self, position: u64) -> io::Result<Option<u64>> {
-        Ok(files(&self.logs)?
-            .into_iter()
-            .find(|start| *start > position))
+        Ok(files(&self.logs)?.into_iter().find(|start| *start > position))
     }
 
     /// Removes the files that end before or at `position`; the one that is being written never does.
@@ -152,8 +135,6 @@ impl LogReader {
     /// Removes all files.
     pub(crate) fn remove_all(&mut self) -> io::Result<()> {
         self.current = None;
-        files(&self.logs)?
-            .into_iter()
-            .try_for_each(|start| fs::remove_file(path_of(&self.logs, start)))
+        files(&self.logs)?.into_iter().try_for_each(|start| fs::remove_file(path_of(&self.logs, start)))
     }
 }

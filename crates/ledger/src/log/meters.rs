@@ -35,10 +35,7 @@ impl MeterTable {
 
     pub(crate) fn insert(&mut self, key: &[u8], meter: Meter) -> usize {
         let key: Key = key.into();
-        let slot = Some(Slot {
-            key: Arc::clone(&key),
-            meter,
-        });
+        let slot = Some(Slot { key: Arc::clone(&key), meter });
         let place = self.free.pop().unwrap_or(self.slots.len());
         match self.slots.get_mut(place) {
             Some(free) => *free = slot,
@@ -49,10 +46,7 @@ impl MeterTable {
     }
 
     pub(crate) fn key(&self, place: usize) -> Option<Key> {
-        self.slots
-            .get(place)?
-            .as_ref()
-            .map(|slot| Arc::clone(&slot.key))
+        self.slots.get(place)?.as_ref().map(|slot| Arc::clone(&slot.key))
     }
 
     pub(crate) fn find(&mut self, key: &[u8]) -> Option<&mut Meter> {
@@ -64,11 +58,7 @@ impl MeterTable {
     pub(crate) fn sweep(&mut self, now: Timestamp) {
         for _ in 0..2 {
             let place = self.sweep;
-            self.sweep = if place + 1 < self.slots.len() {
-                place + 1
-            } else {
-                0
-            };
+            self.sweep = if place + 1 < self.slots.len() { place + 1 } else { 0 };
             let Some(slot) = self.slots.get_mut(place) else {
                 return;
             };
@@ -78,18 +68,10 @@ impl MeterTable {
             }
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.places.len()
-    }
 }
 
 impl Meters for MeterTable {
     fn meter(&mut self, index: usize) -> Option<&mut Meter> {
-        self.slots
-            .get_mut(index)?
-            .as_mut()
-            .map(|slot| &mut slot.meter)
+        self.slots.get_mut(index)?.as_mut().map(|slot| &mut slot.meter)
     }
 }

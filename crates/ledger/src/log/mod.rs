@@ -68,53 +68,28 @@ struct Applied {
 }
 
 impl LogLedger {
-    pub(crate) fn open(
-        directory: &Path,
-        options: Options,
-        opening: &Opening,
-    ) -> Result<Self, OpenError> {
+    pub(crate) fn open(directory: &Path, options: Options, opening: &Opening) -> Result<Self, OpenError> {
         let disk = LogDirectory(directory::logs(directory));
         Self::open_on(Box::new(disk), directory, options, opening)
     }
 
-    fn open_on(
-        disk: Box<dyn Disk>,
-        directory: &Path,
-        options: Options,
-        opening: &Opening,
-    ) -> Result<Self, OpenError> {
+    fn open_on(disk: Box<dyn Disk>, directory: &Path, options: Options, opening: &Opening) -> Result<Self, OpenError> {
         let lock = directory::lock(directory, Mode::Exclusive)?;
         let mut applier = recovered(directory, &options)?;
-        applier
-            .remove_log()
-            .map_err(|error| as_open_error(directory, error))?;
+        applier.remove_log().map_err(|error| as_open_error(directory, error))?;
         let connection = applier.connection();
-        orphans::settle_all(connection, directory, None, opening)
-            .map_err(|error| as_open_error(directory, error))?;
+        orphans::settle_all(connection, directory, None, opening).map_err(|error| as_open_error(directory, error))?;
         let instance = rows::new_instance(connection, std::process::id())?;
         let lease = directory::lease(directory, instance)?;
-        let shared = Arc::new(Shared::begin(
-            connection, disk, directory, options, instance,
-        )?);
+        let shared = Arc::new(Shared::begin(connection, disk, directory, options, instance)?);
         // What was settled just now moved the head that the applier goes on from.
-        let applier = Applier::new(
-            sqlite::open(directory, &shared.options)?,
-            directory::logs(directory),
-        )
-        .map_err(|error| as_open_error(directory, error))?;
+        let applier = Applier::new(sqlite::open(directory, &shared.options)?, directory::logs(directory))
+            .map_err(|error| as_open_error(directory, error))?;
         let for_thread = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn(move || thread::run(&for_thread, applier));
-        let thread = thread.map_err(|source| OpenError::Io {
-            path: directory.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            shared,
-            thread: Mutex::new(Some(thread)),
-            held: Mutex::new(Some((lease, lock))),
-        })
+        let thread =
+            std::thread::Builder::new().name("ledger".to_owned()).spawn(move || thread::run(&for_thread, applier));
+        let thread = thread.map_err(|source| OpenError::Io { path: directory.to_owned(), source })?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)), held: Mutex::new(Some((lease, lock))) })
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -126,11 +101,7 @@ impl LogLedger {
     }
 
     pub(crate) fn grant_by_token(&self, token_sha256: &Hash) -> Option<Arc<Grant>> {
-        let tokens = self
-            .shared
-            .tokens
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.shared.tokens.read().unwrap_or_else(PoisonError::into_inner);
         tokens.get(token_sha256).map(Arc::clone)
     }
 
@@ -162,14 +133,10 @@ impl LogLedger {
             state.writer.position()
         };
         self.shared.pace.flush();
-        let done = applied
-            .wait_for(|applied| applied.position >= target || applied.failures > failures)
-            .await;
+        let done = applied.wait_for(|applied| applied.position >= target || applied.failures > failures).await;
         let done = done.map_err(|_| LedgerError::Closed)?;
         match &done.failure {
-            Some(failure) if done.position < target => {
-                Err(LedgerError::Write(std::io::Error::other(failure.clone())))
-            }
+            Some(failure) if done.position < target => Err(LedgerError::Write(std::io::Error::other(failure.clone()))),
             _ => Ok(()),
         }
     }
@@ -179,23 +146,14 @@ impl LogLedger {
         if let Ok(mut state) = self.shared.state.lock() {
             state.closed = true;
         }
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return Ok(()) };
         self.shared.pace.stop();
         let ended = thread.join();
-        self.held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
         let applied = self.shared.applied.borrow().clone();
         match applied.failure {
-            _ if ended.is_err() => Err(LedgerError::Damaged(
-                "the ledger's thread panicked".to_owned(),
-            )),
+            _ if ended.is_err() => Err(LedgerError::Damaged("the ledger's thread panicked".to_owned())),
             Some(failure) => Err(LedgerError::Write(std::io::Error::other(failure))),
             None => Ok(()),
         }
@@ -217,10 +175,7 @@ pub(crate) fn recovered(directory: &Path, options: &Options) -> Result<Applier, 
     let recovered = Applier::new(connection, directory::logs(directory)).and_then(|mut applier| {
         let torn = applier.recover()?;
         if torn > 0 {
-            tracing::warn!(
-                bytes = torn,
-                "dropped an unfinished write at the end of the ledger's log"
-            );
+            tracing::warn!(bytes = torn, "dropped an unfinished write at the end of the ledger's log");
         }
         Ok(applier)
     });
@@ -230,29 +185,20 @@ pub(crate) fn recovered(directory: &Path, options: &Options) -> Result<Applier, 
 /// Tells whether a log was left behind.
 pub(crate) fn is_left_behind(directory: &Path) -> Result<bool, OpenError> {
     let path = directory::logs(directory);
-    disk::files(&path)
-        .map(|files| !files.is_empty())
-        .map_err(|source| OpenError::Io { path, source })
+    disk::files(&path).map(|files| !files.is_empty()).map_err(|source| OpenError::Io { path, source })
 }
 
 /// Brings a log that was left behind into the database and removes it.
 pub(crate) fn fold(directory: &Path, options: &Options) -> Result<(), OpenError> {
-    recovered(directory, options)?
-        .remove_log()
-        .map_err(|error| as_open_error(directory, error))
+    recovered(directory, options)?.remove_log().map_err(|error| as_open_error(directory, error))
 }
 
 pub(crate) fn as_open_error(directory: &Path, error: LedgerError) -> OpenError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else it is, it concerns the directory's contents")]
     match error {
         LedgerError::Database(error) => OpenError::Database(error),
-        LedgerError::Write(source) => OpenError::Io {
-            path: directory.to_owned(),
-            source,
-        },
-        other => OpenError::Damaged {
-            path: directory.to_owned(),
-            what: other.to_string(),
-        },
+        LedgerError::Write(source) => OpenError::Io { path: directory.to_owned(), source },
+        error => OpenError::Damaged { path: directory.to_owned(), what: error.to_string() },
     }
 }
 
@@ -267,20 +213,13 @@ impl Shared {
         let position = sqlite::progress::load(connection)?.log_position;
         let durable = options.synchronous == Synchronous::Full;
         let writer = Writer::begin(disk, position, options.log_file_bytes, durable);
-        let writer = writer.map_err(|source| OpenError::Io {
-            path: directory::logs(directory),
-            source,
-        })?;
-        let state =
-            State::load(connection, writer).map_err(|error| as_open_error(directory, error))?;
+        let writer = writer.map_err(|source| OpenError::Io { path: directory::logs(directory), source })?;
+        let state = State::load(connection, writer).map_err(|error| as_open_error(directory, error))?;
         Ok(Self {
             tokens: RwLock::new(state.memory.by_token()),
             state: Mutex::new(state),
             pace: Pace::default(),
-            applied: watch::Sender::new(Applied {
-                position,
-                ..Applied::default()
-            }),
+            applied: watch::Sender::new(Applied { position, ..Applied::default() }),
             applied_position: AtomicU64::new(position),
             synced: Mutex::new(position),
             approvals: watch::Sender::new(0),
@@ -292,11 +231,9 @@ impl Shared {
 
     /// After a panic in the middle of a step nobody knows what was done: everything is refused from then on.
     fn lock(&self) -> Result<MutexGuard<'_, State>, LedgerError> {
-        self.state.lock().map_err(|_| {
-            LedgerError::Damaged(
-                "a step was interrupted by a panic: restart the gateway".to_owned(),
-            )
-        })
+        self.state
+            .lock()
+            .map_err(|_| LedgerError::Damaged("a step was interrupted by a panic: restart the gateway".to_owned()))
     }
 
     fn change<T>(
@@ -310,9 +247,7 @@ impl Shared {
         let (result, changes) = decide(&mut state.memory, &self.options)?;
         if !changes.is_empty() {
             let buffered = state.writer.buffered();
-            state
-                .writer
-                .push(|out, position| FrameWriter::changed(out).end(&changes, position))?;
+            state.writer.push(|out, position| FrameWriter::changed(out).end(&changes, position))?;
             if let Err(error) = state.writer.write_out() {
                 state.writer.truncate(buffered);
                 return Err(LedgerError::Write(error));
@@ -330,8 +265,7 @@ impl Shared {
             state.memory.learn(change)?;
             match change {
                 Change::Grant(_) => {
-                    *self.tokens.write().unwrap_or_else(PoisonError::into_inner) =
-                        state.memory.by_token()
+                    *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = state.memory.by_token()
                 }
                 Change::Approval(_) => self.approvals.send_modify(|count| *count += 1),
                 Change::Policy(_) | Change::PolicyRemoved { .. } | Change::Meta { .. } => {}
@@ -346,9 +280,7 @@ impl Shared {
             return Ok(());
         }
         let shared = Arc::clone(self);
-        tokio::task::spawn_blocking(move || shared.sync_to(position))
-            .await
-            .map_err(|_| LedgerError::Closed)?
+        tokio::task::spawn_blocking(move || shared.sync_to(position)).await.map_err(|_| LedgerError::Closed)?
     }
 
     fn sync_to(&self, position: u64) -> Result<(), LedgerError> {
@@ -374,8 +306,7 @@ impl Shared {
     /// Waits while the database is too far behind.
     async fn room(&self) -> Result<(), LedgerError> {
         let backlog = |applied: u64| {
-            self.written_position()
-                .map(|written| written.saturating_sub(applied) > self.options.log_backlog_bytes)
+            self.written_position().map(|written| written.saturating_sub(applied) > self.options.log_backlog_bytes)
         };
         let mut applied = self.applied.subscribe();
         while backlog(applied.borrow_and_update().position)? {
@@ -384,9 +315,7 @@ impl Shared {
                 Ok(Ok(())) if self.applied.borrow().failure.is_none() => {}
                 Ok(Err(_)) => return Err(LedgerError::Closed),
                 Ok(Ok(())) | Err(_) => {
-                    return Err(LedgerError::Behind(
-                        "its database cannot keep up, or cannot be written",
-                    ));
+                    return Err(LedgerError::Behind("its database cannot keep up, or cannot be written"));
                 }
             }
         }
@@ -394,8 +323,7 @@ impl Shared {
     }
 
     fn is_behind(&self, position: u64) -> bool {
-        position.saturating_sub(self.applied_position.load(Ordering::Relaxed))
-            > self.options.log_backlog_bytes
+        position.saturating_sub(self.applied_position.load(Ordering::Relaxed)) > self.options.log_backlog_bytes
     }
 
     fn write_out(&self) -> Result<(), LedgerError> {
@@ -408,8 +336,7 @@ impl Shared {
 
     /// Tells whether everything, written or not, is in the database.
     fn is_done(&self, applied: u64) -> bool {
-        self.lock()
-            .is_ok_and(|state| state.writer.position() == applied && state.halted.is_none())
+        self.lock().is_ok_and(|state| state.writer.position() == applied && state.halted.is_none())
     }
 
     fn applied_to(&self, position: u64) {

@@ -38,12 +38,7 @@ impl LogLedger {
             if let Reservation::Open(call) = reservation {
                 self.settle(
                     &call,
-                    &Settlement {
-                        at: attempt.intent.at,
-                        ending: Ending::NotSent,
-                        gateway_us: 0,
-                        upstream_us: 0,
-                    },
+                    &Settlement { at: attempt.intent.at, ending: Ending::NotSent, gateway_us: 0, upstream_us: 0 },
                 );
             }
             return Err(error);
@@ -72,15 +67,7 @@ impl LogLedger {
     /// Settles a call whose ticket was dropped.
     pub(crate) fn abandon(&self, call: &OpenCall) {
         let at = self.shared.lock().map_or(call.at, |state| state.clock);
-        self.settle(
-            call,
-            &Settlement {
-                at,
-                ending: Ending::Unknown,
-                gateway_us: 0,
-                upstream_us: 0,
-            },
-        );
+        self.settle(call, &Settlement { at, ending: Ending::Unknown, gateway_us: 0, upstream_us: 0 });
     }
 }
 
@@ -97,12 +84,8 @@ impl Shared {
             Ok(spent) => {
                 let picked = state.pick(attempt.charges, now);
                 match take_all(&mut state.meters, &picked.demands, now) {
-                    Err(limited) => {
-                        self.record_refusal(state, attempt, &keys, attempt.limited(limited))?
-                    }
-                    Ok(taken) => Reservation::Open(
-                        self.record_open(state, attempt, &keys, &picked, taken, spent)?,
-                    ),
+                    Err(limited) => self.record_refusal(state, attempt, &keys, attempt.limited(limited))?,
+                    Ok(taken) => Reservation::Open(self.record_open(state, attempt, &keys, &picked, taken, spent)?),
                 }
             }
         };
@@ -123,10 +106,7 @@ impl Shared {
         spent: Option<Approval>,
     ) -> Result<OpenCall, LedgerError> {
         let record = attempt.record(keys, self.instance, Outcome::Allow);
-        let changes: Vec<Change> = spent
-            .iter()
-            .map(|approval| Change::Approval(approval.into()))
-            .collect();
+        let changes: Vec<Change> = spent.iter().map(|approval| Change::Approval(approval.into())).collect();
         match state.append_opened(&record, Some(picked), &changes) {
             Ok(place) => {
                 self.learn(state, &changes)?;
@@ -165,17 +145,9 @@ impl Shared {
         Ok(Reservation::Refused(refusal))
     }
 
-    fn refuse(
-        &self,
-        intent: &Intent<'_>,
-        outcome: Outcome,
-        reason: &str,
-    ) -> Result<u64, LedgerError> {
+    fn refuse(&self, intent: &Intent<'_>, outcome: Outcome, reason: &str) -> Result<u64, LedgerError> {
         let keys = crate::record::argument_keys(intent.argument_keys);
-        let record = Opened {
-            reason: Some(reason),
-            ..Opened::of(intent, &keys, self.instance, outcome)
-        };
+        let record = Opened { reason: Some(reason), ..Opened::of(intent, &keys, self.instance, outcome) };
         let mut guard = self.lock()?;
         guard.ready()?;
         guard.tick(intent.at);
@@ -194,21 +166,13 @@ impl Shared {
         }
         let now = state.tick(settlement.at);
         let record = Settled::of(call.opened_seq, settlement);
-        let due = call
-            .taken
-            .iter()
-            .filter(|(_, count, _)| gives_back(settlement.ending, *count));
+        let due = call.taken.iter().filter(|(_, count, _)| gives_back(settlement.ending, *count));
         let given_back: Vec<(&[u8], &Taken)> = due.map(|(key, _, taken)| (&**key, taken)).collect();
         let returned = match (&call.approval, settlement.ending) {
-            (Some(approval), Ending::NotSent) => {
-                approvals::give_back(&mut state.memory, approval, call.id, now)?
-            }
+            (Some(approval), Ending::NotSent) => approvals::give_back(&mut state.memory, approval, call.id, now)?,
             _ => None,
         };
-        let changes: Vec<Change> = returned
-            .iter()
-            .map(|approval| Change::Approval(approval.into()))
-            .collect();
+        let changes: Vec<Change> = returned.iter().map(|approval| Change::Approval(approval.into())).collect();
         state.append_settled(&record, &given_back, &changes)?;
         for (key, taken) in given_back {
             if let Some(meter) = state.meters.find(key) {
@@ -236,9 +200,7 @@ impl State {
             let start = self.scratch.keys.len();
             put_key(&mut self.scratch.keys, &charge.key);
             let key = start..self.scratch.keys.len();
-            let meter = self
-                .meters
-                .place(self.scratch.keys.get(key.clone()).unwrap_or_default());
+            let meter = self.meters.place(self.scratch.keys.get(key.clone()).unwrap_or_default());
             keys.push(key);
             demands.push(Demand {
                 meter,
@@ -248,11 +210,7 @@ impl State {
                 cost: charge.cost,
             });
         }
-        Picked {
-            charges,
-            keys,
-            demands,
-        }
+        Picked { charges, keys, demands }
     }
 
     fn append_opened(
@@ -261,13 +219,7 @@ impl State {
         picked: Option<&Picked<'_>>,
         changes: &[Change],
     ) -> Result<Head, LedgerError> {
-        let Self {
-            head,
-            clock,
-            writer,
-            scratch,
-            ..
-        } = self;
+        let Self { head, clock, writer, scratch, .. } = self;
         scratch.record.clear();
         record.encode(&mut scratch.record, Length::Bounded);
         let place = head.after(RecordKind::Opened, &scratch.record);
@@ -275,9 +227,7 @@ impl State {
         let charges = picked.map_or(0, |picked| picked.charges.len());
         writer.push(|out, position| {
             let frame = FrameWriter::opened(out, &place, *clock, &scratch.record, charges);
-            let each = picked
-                .iter()
-                .flat_map(|picked| picked.keys.iter().zip(picked.charges));
+            let each = picked.iter().flat_map(|picked| picked.keys.iter().zip(picked.charges));
             let frame = each.fold(frame, |frame, (key, charge)| {
                 frame.charge(scratch.keys.get(key.clone()).unwrap_or_default(), charge)
             });
@@ -297,12 +247,7 @@ impl State {
         given_back: &[(&[u8], &Taken)],
         changes: &[Change],
     ) -> Result<(), LedgerError> {
-        let Self {
-            head,
-            writer,
-            scratch,
-            ..
-        } = self;
+        let Self { head, writer, scratch, .. } = self;
         scratch.record.clear();
         record.encode(&mut scratch.record);
         let place = head.after(RecordKind::Settled, &scratch.record);
@@ -316,9 +261,6 @@ impl State {
 
 impl Attempt<'_> {
     fn limited(&self, limited: Limited) -> Refusal {
-        Refusal::Limited {
-            index: limited.index,
-            retry_after: limited.retry_after,
-        }
+        Refusal::Limited { index: limited.index, retry_after: limited.retry_after }
     }
 }

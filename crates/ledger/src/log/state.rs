@@ -73,10 +73,7 @@ impl Memory {
             Change::Approval(row) => {
                 let approval: Approval = row.clone().try_into()?;
                 if self.approvals.insert(row.id.clone(), approval).is_none() {
-                    self.by_fingerprint
-                        .entry(row.fingerprint)
-                        .or_default()
-                        .push(row.id.clone());
+                    self.by_fingerprint.entry(row.fingerprint).or_default().push(row.id.clone());
                 }
             }
             Change::Policy(row) => {
@@ -92,8 +89,7 @@ impl Memory {
 
     /// Forgets the approvals that have lapsed; the database keeps them.
     pub(crate) fn forget_lapsed(&mut self, now: Timestamp) {
-        self.approvals
-            .retain(|_, approval| now < approval.expires_at);
+        self.approvals.retain(|_, approval| now < approval.expires_at);
         let approvals = &self.approvals;
         self.by_fingerprint.retain(|_, ids| {
             ids.retain(|id| approvals.contains_key(id));
@@ -103,12 +99,8 @@ impl Memory {
 
     /// The grants that a token can name.
     pub(crate) fn by_token(&self) -> HashMap<Hash, Arc<Grant>> {
-        let held = self
-            .grants
-            .values()
-            .filter(|held| held.grant.revoked_at.is_none());
-        held.map(|held| (held.token_sha256, Arc::clone(&held.grant)))
-            .collect()
+        let held = self.grants.values().filter(|held| held.grant.revoked_at.is_none());
+        held.map(|held| (held.token_sha256, Arc::clone(&held.grant))).collect()
     }
 }
 
@@ -127,16 +119,14 @@ impl Facts for Memory {
 
     fn approvals_of_call(&mut self, fingerprint: &[u8; 32]) -> Result<Vec<Approval>, LedgerError> {
         let ids = self.by_fingerprint.get(fingerprint).into_iter().flatten();
-        Ok(ids
-            .filter_map(|id| self.approvals.get(id))
-            .cloned()
-            .collect())
+        Ok(ids.filter_map(|id| self.approvals.get(id)).cloned().collect())
     }
 
     fn pending_approvals(&mut self, grant: &str) -> Result<Vec<Approval>, LedgerError> {
-        let pending = self.approvals.values().filter(|approval| {
-            approval.grant == grant && approval.state == crate::ApprovalState::Pending
-        });
+        let pending = self
+            .approvals
+            .values()
+            .filter(|approval| approval.grant == grant && approval.state == crate::ApprovalState::Pending);
         Ok(pending.cloned().collect())
     }
 
@@ -187,10 +177,7 @@ impl State {
 }
 
 /// The next document of a policy.
-pub(crate) fn next_revision(
-    facts: &mut dyn Facts,
-    policy: StoredPolicy,
-) -> Result<StoredPolicy, LedgerError> {
+pub(crate) fn next_revision(facts: &mut dyn Facts, policy: StoredPolicy) -> Result<StoredPolicy, LedgerError> {
     let revision = facts.policy_revision(&policy.name)? + 1;
     Ok(StoredPolicy { revision, ..policy })
 }

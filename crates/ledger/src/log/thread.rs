@@ -59,17 +59,10 @@ impl Pace {
     fn wait(&self, pause: Duration) -> Signals {
         let mut signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
         while self.asleep.load(Ordering::SeqCst) && !signals.flush && !signals.stop {
-            signals = self
-                .wake
-                .wait(signals)
-                .unwrap_or_else(PoisonError::into_inner);
+            signals = self.wake.wait(signals).unwrap_or_else(PoisonError::into_inner);
         }
         if !signals.flush && !signals.stop {
-            signals = self
-                .wake
-                .wait_timeout(signals, pause)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            signals = self.wake.wait_timeout(signals, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
         let seen = *signals;
         signals.flush = false;
@@ -82,14 +75,8 @@ pub(crate) fn run(shared: &Shared, mut applier: Applier) {
     let mut pause = TICK;
     for tick in 1_u64.. {
         let signals = shared.pace.wait(pause);
-        let due =
-            signals.flush || signals.stop || pause != TICK || tick.is_multiple_of(APPLY_TICKS);
-        pause = match step(
-            shared,
-            &mut applier,
-            due,
-            tick.is_multiple_of(SHORTEN_TICKS),
-        ) {
+        let due = signals.flush || signals.stop || pause != TICK || tick.is_multiple_of(APPLY_TICKS);
+        pause = match step(shared, &mut applier, due, tick.is_multiple_of(SHORTEN_TICKS)) {
             Ok(()) => TICK,
             Err(error) => {
                 shared.report(Some(&error));
@@ -104,12 +91,7 @@ pub(crate) fn run(shared: &Shared, mut applier: Applier) {
     }
 }
 
-fn step(
-    shared: &Shared,
-    applier: &mut Applier,
-    due: bool,
-    shorten: bool,
-) -> Result<(), LedgerError> {
+fn step(shared: &Shared, applier: &mut Applier, due: bool, shorten: bool) -> Result<(), LedgerError> {
     let written = shared.write_out();
     if due {
         applier.apply_to(shared.written_position()?)?;

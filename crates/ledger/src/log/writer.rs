@@ -23,22 +23,9 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Begins a new file at `position`.
-    pub(crate) fn begin(
-        disk: Box<dyn Disk>,
-        position: u64,
-        file_bytes: u64,
-        durable: bool,
-    ) -> io::Result<Self> {
+    pub(crate) fn begin(disk: Box<dyn Disk>, position: u64, file_bytes: u64, durable: bool) -> io::Result<Self> {
         let file = disk.create(position)?;
-        Ok(Self {
-            disk,
-            file,
-            file_start: position,
-            written: 0,
-            buffer: Vec::new(),
-            file_bytes,
-            durable,
-        })
+        Ok(Self { disk, file, file_start: position, written: 0, buffer: Vec::new(), file_bytes, durable })
     }
 
     /// Where the next frame begins.
@@ -65,8 +52,7 @@ impl Writer {
         build: impl FnOnce(&mut Vec<u8>, u64) -> Result<(), Malformed>,
     ) -> Result<(), LedgerError> {
         let (length, position) = (self.buffer.len(), self.position());
-        let ended = build(&mut self.buffer, position)
-            .map_err(|error| LedgerError::Damaged(error.to_string()));
+        let ended = build(&mut self.buffer, position).map_err(|error| LedgerError::Damaged(error.to_string()));
         if ended.is_err() {
             self.buffer.truncate(length);
         }

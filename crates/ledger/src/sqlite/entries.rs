@@ -1,7 +1,7 @@
 //! The table `entries`.
 
 use policy::Timestamp;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, ToSql, params};
 
 use super::{integer, unexpected, unsigned};
@@ -16,6 +16,7 @@ const COLUMNS: &str = r#"opened_seq, opened_hash, id, at, instance, outcome, "gr
 /// Where [`read`] finds the places of an entry's two records.
 pub(crate) const OPENED_SEQ: usize = 0;
 pub(crate) const SETTLED_SEQ: usize = 22;
+const COLUMN_COUNT: usize = 30;
 
 /// Adds an entry, settled or not.
 pub(crate) fn insert(
@@ -64,11 +65,7 @@ pub(crate) fn insert(
 }
 
 /// Adds the settled record to an entry; says whether there was an unsettled one.
-pub(crate) fn settle(
-    connection: &Connection,
-    place: &Head,
-    record: &Settled,
-) -> rusqlite::Result<bool> {
+pub(crate) fn settle(connection: &Connection, place: &Head, record: &Settled) -> rusqlite::Result<bool> {
     let mut statement = connection.prepare_cached(
         "UPDATE entries SET settled_seq = ?, settled_hash = ?, settled_at = ?, result = ?, upstream_status = ?, is_error = ?, gateway_us = ?,
              upstream_us = ? WHERE opened_seq = ? AND settled_seq IS NULL",
@@ -89,21 +86,16 @@ pub(crate) fn settle(
 
 /// The instances that have calls without an outcome.
 pub(crate) fn unsettled_instances(connection: &Connection) -> rusqlite::Result<Vec<u64>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT instance FROM entries WHERE settled_seq IS NULL AND outcome = 'allow'",
-    )?;
-    statement
-        .query_map([], |row| unsigned(0, row.get(0)?))?
-        .collect()
+    let mut statement = connection
+        .prepare_cached("SELECT DISTINCT instance FROM entries WHERE settled_seq IS NULL AND outcome = 'allow'")?;
+    statement.query_map([], |row| unsigned(0, row.get(0)?))?.collect()
 }
 
 /// The entries of an instance without an outcome, oldest first.
 pub(crate) fn unsettled_of(connection: &Connection, instance: u64) -> rusqlite::Result<Vec<u64>> {
     let mut statement =
         connection.prepare_cached("SELECT opened_seq FROM entries WHERE settled_seq IS NULL AND outcome = 'allow' AND instance = ? ORDER BY opened_seq")?;
-    statement
-        .query_map([integer(instance)], |row| unsigned(0, row.get(0)?))?
-        .collect()
+    statement.query_map([integer(instance)], |row| unsigned(0, row.get(0)?))?.collect()
 }
 
 /// In which direction entries are read.
@@ -121,69 +113,49 @@ pub(crate) fn select(
     limit: usize,
 ) -> rusqlite::Result<Vec<Entry>> {
     let mut conditions: Vec<(&str, Box<dyn ToSql>)> = Vec::new();
-    let mut add = |condition, value: Option<Box<dyn ToSql>>| {
-        conditions.extend(value.map(|value| (condition, value)))
-    };
+    let mut add = |condition, value: Option<Box<dyn ToSql>>| conditions.extend(value.map(|value| (condition, value)));
     let text = |text: &Option<String>| text.clone().map(|text| Box::new(text) as Box<dyn ToSql>);
-    let time =
-        |time: Option<Timestamp>| time.map(|time| Box::new(time.as_micros()) as Box<dyn ToSql>);
+    let time = |time: Option<Timestamp>| time.map(|time| Box::new(time.as_micros()) as Box<dyn ToSql>);
     add("at >= ?", time(filter.since));
     add("at < ?", time(filter.until));
     add("\"grant\" = ?", text(&filter.grant));
     add("server = ?", text(&filter.server));
     add("tool = ?", text(&filter.tool));
     add("rule = ?", text(&filter.rule));
-    add(
-        "outcome = ?",
-        filter
-            .outcome
-            .map(|outcome| Box::new(outcome.as_str()) as Box<dyn ToSql>),
-    );
-    add(
-        "opened_seq > ?",
-        filter
-            .after_seq
-            .map(|seq| Box::new(integer(seq)) as Box<dyn ToSql>),
-    );
+    add("outcome = ?", filter.outcome.map(|outcome| Box::new(outcome.as_str()) as Box<dyn ToSql>));
+    add("opened_seq > ?", filter.after_seq.map(|seq| Box::new(integer(seq)) as Box<dyn ToSql>));
     let order = match direction {
         Direction::NewestFirst => "DESC",
         Direction::OldestFirst => "ASC",
     };
-    let wanted: Vec<&str> = conditions
-        .iter()
-        .map(|(condition, _)| *condition)
-        .chain(["1"])
-        .collect();
-    let sql = format!(
-        "SELECT {COLUMNS} FROM entries WHERE {} ORDER BY opened_seq {order} LIMIT ?",
-        wanted.join(" AND ")
-    );
+    let wanted: Vec<&str> = conditions.iter().map(|(condition, _)| *condition).chain(["1"]).collect();
+    let sql =
+        format!("SELECT {COLUMNS} FROM entries WHERE {} ORDER BY opened_seq {order} LIMIT ?", wanted.join(" AND "));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values: Vec<&dyn ToSql> = conditions
-        .iter()
-        .map(|(_, value)| &**value)
-        .chain([&limit as &dyn ToSql])
-        .collect();
+    let values: Vec<&dyn ToSql> = conditions.iter().map(|(_, value)| &**value).chain([&limit as &dyn ToSql]).collect();
     let mut statement = connection.prepare(&sql)?;
     statement.query_map(values.as_slice(), read)?.collect()
 }
 
 /// Reads one entry.
 pub(crate) fn find(connection: &Connection, id: EntryId) -> rusqlite::Result<Option<Entry>> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE id = ?"))?;
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE id = ?"))?;
     let mut rows = statement.query_map([id.to_string()], read)?;
     rows.next().transpose()
 }
 
 /// The entries whose opened records lie in this part of the chain.
 pub(crate) fn opened_between(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-    connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE opened_seq > ? AND opened_seq <= ? ORDER BY opened_seq LIMIT ?"))
+    connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM entries WHERE opened_seq > ? AND opened_seq <= ? ORDER BY opened_seq LIMIT ?"
+    ))
 }
 
 /// The entries whose settled records lie in this part of the chain.
 pub(crate) fn settled_between(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-    connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE settled_seq > ? AND settled_seq <= ? ORDER BY settled_seq LIMIT ?"))
+    connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM entries WHERE settled_seq > ? AND settled_seq <= ? ORDER BY settled_seq LIMIT ?"
+    ))
 }
 
 /// The last place in the chain that any row claims.
@@ -193,19 +165,41 @@ pub(crate) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Reads a row of [`COLUMNS`], strictly: a value that this program never writes is an error.
 pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let seq = |column| -> rusqlite::Result<Option<u64>> {
-        row.get::<_, Option<i64>>(column)?
-            .map(|number| unsigned(column, number))
-            .transpose()
+    let number = |column| -> rusqlite::Result<Option<u64>> {
+        row.get::<_, Option<i64>>(column)?.map(|number| unsigned(column, number)).transpose()
     };
+    Ok(Entry {
+        settled_seq: number(SETTLED_SEQ)?,
+        settled_hash: row.get::<_, Option<Hash>>(23)?,
+        settled_at: row.get::<_, Option<i64>>(24)?.map(Timestamp::from_micros),
+        result: result(row)?,
+        upstream_status: row.get(26)?,
+        is_error: flag(row)?,
+        gateway_us: number(28)?,
+        upstream_us: number(29)?,
+        ..read_opened(row)?
+    })
+}
+
+/// Tells whether a row has an outcome, or a part of one, but no settled record.
+pub(crate) fn has_stray_outcome(row: &Row<'_>) -> rusqlite::Result<bool> {
+    if row.get_ref(SETTLED_SEQ)? != ValueRef::Null {
+        return Ok(false);
+    }
+    for column in SETTLED_SEQ + 1..COLUMN_COUNT {
+        if row.get_ref(column)? != ValueRef::Null {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads the columns of the opened record only.
+pub(crate) fn read_opened(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         opened_seq: unsigned(0, row.get(0)?)?,
         opened_hash: row.get(1)?,
-        id: row
-            .get_ref(2)?
-            .as_str()?
-            .parse()
-            .map_err(|_| unexpected(2, Type::Text, "not a record id"))?,
+        id: row.get_ref(2)?.as_str()?.parse().map_err(|_| unexpected(2, Type::Text, "not a record id"))?,
         at: Timestamp::from_micros(row.get(3)?),
         instance: unsigned(4, row.get(4)?)?,
         outcome: Outcome::parse(row.get_ref(5)?.as_str()?)
@@ -226,23 +220,20 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
         arguments_hmac: row.get::<_, Option<Hash>>(19)?,
         request_id: row.get(20)?,
         trace_id: row.get(21)?,
-        settled_seq: seq(22)?,
-        settled_hash: row.get::<_, Option<Hash>>(23)?,
-        settled_at: row.get::<_, Option<i64>>(24)?.map(Timestamp::from_micros),
-        result: result(row)?,
-        upstream_status: row.get(26)?,
-        is_error: flag(row)?,
-        gateway_us: seq(28)?,
-        upstream_us: seq(29)?,
+        settled_seq: None,
+        settled_hash: None,
+        settled_at: None,
+        result: None,
+        upstream_status: None,
+        is_error: None,
+        gateway_us: None,
+        upstream_us: None,
     })
 }
 
 fn result(row: &Row<'_>) -> rusqlite::Result<Option<UpstreamResult>> {
     let word = row.get_ref(25)?.as_str_or_null()?;
-    word.map(|word| {
-        UpstreamResult::parse(word).ok_or_else(|| unexpected(25, Type::Text, "not a result"))
-    })
-    .transpose()
+    word.map(|word| UpstreamResult::parse(word).ok_or_else(|| unexpected(25, Type::Text, "not a result"))).transpose()
 }
 
 fn flag(row: &Row<'_>) -> rusqlite::Result<Option<bool>> {

@@ -29,14 +29,10 @@ pub(crate) fn path_in(directory: &Path) -> PathBuf {
 pub(crate) fn open(directory: &Path, options: &Options) -> Result<Connection, OpenError> {
     let connection = Connection::open(path_in(directory))?;
     connection.busy_timeout(options.patience)?;
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
         let what = format!("its file system cannot hold a write-ahead log (journal mode `{mode}`)");
-        return Err(OpenError::Damaged {
-            path: path_in(directory),
-            what,
-        });
+        return Err(OpenError::Damaged { path: path_in(directory), what });
     }
     let synchronous = match options.synchronous {
         Synchronous::Normal => "normal",
@@ -80,10 +76,6 @@ pub(crate) fn unsigned(column: usize, number: i64) -> rusqlite::Result<u64> {
 }
 
 /// A column that holds something else than this program writes.
-pub(crate) fn unexpected(
-    column: usize,
-    kind: rusqlite::types::Type,
-    what: &'static str,
-) -> rusqlite::Error {
+pub(crate) fn unexpected(column: usize, kind: rusqlite::types::Type, what: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, kind, what.into())
 }

@@ -13,34 +13,22 @@ pub(crate) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
         Change::Grant(row) => store_grant(connection, row),
         Change::Approval(row) => store_approval(connection, row),
         Change::Policy(row) => store_policy(connection, row),
-        Change::PolicyRemoved { name } => connection
-            .prepare_cached("DELETE FROM policies WHERE name = ?")?
-            .execute([name])
-            .map(|_| ()),
+        Change::PolicyRemoved { name } => {
+            connection.prepare_cached("DELETE FROM policies WHERE name = ?")?.execute([name]).map(|_| ())
+        }
         Change::Meta { key, value } => {
-            let mut statement =
-                connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?, ?)")?;
+            let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?, ?)")?;
             statement.execute((key, value)).map(|_| ())
         }
     }
 }
 
 fn store_grant(connection: &Connection, row: &GrantRow) -> rusqlite::Result<()> {
-    let access = serde_json::to_string(&row.access)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    let mut statement = connection
-        .prepare_cached("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
-    let GrantRow {
-        id,
-        label,
-        expires,
-        created_at,
-        revoked_at,
-        generation,
-        origin,
-        token_sha256,
-        ..
-    } = row;
+    let access =
+        serde_json::to_string(&row.access).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let mut statement =
+        connection.prepare_cached("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+    let GrantRow { id, label, expires, created_at, revoked_at, generation, origin, token_sha256, .. } = row;
     statement.execute(params![
         id,
         label,
@@ -56,9 +44,8 @@ fn store_grant(connection: &Connection, row: &GrantRow) -> rusqlite::Result<()> 
 }
 
 fn store_approval(connection: &Connection, row: &ApprovalRow) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO approvals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?;
+    let mut statement = connection
+        .prepare_cached("INSERT OR REPLACE INTO approvals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     statement.execute(params![
         row.id,
         row.state,
@@ -81,16 +68,8 @@ fn store_approval(connection: &Connection, row: &ApprovalRow) -> rusqlite::Resul
 }
 
 fn store_policy(connection: &Connection, row: &PolicyRow) -> rusqlite::Result<()> {
-    let mut statement =
-        connection.prepare_cached("INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?, ?, ?)")?;
-    let PolicyRow {
-        name,
-        revision,
-        text,
-        format,
-        stored_at,
-        stored_by,
-    } = row;
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?, ?, ?)")?;
+    let PolicyRow { name, revision, text, format, stored_at, stored_by } = row;
     statement.execute((name, integer(*revision), text, format, stored_at, stored_by))?;
     Ok(())
 }
@@ -103,45 +82,29 @@ pub(crate) fn grants(connection: &Connection) -> rusqlite::Result<Vec<GrantRow>>
 
 /// The grant with this id.
 pub(crate) fn grant(connection: &Connection, id: &str) -> rusqlite::Result<Option<GrantRow>> {
-    connection
-        .prepare_cached("SELECT * FROM grants WHERE id = ?")?
-        .query_row([id], read_grant)
-        .optional()
+    connection.prepare_cached("SELECT * FROM grants WHERE id = ?")?.query_row([id], read_grant).optional()
 }
 
 /// The approval with this id.
 pub(crate) fn approval(connection: &Connection, id: &str) -> rusqlite::Result<Option<ApprovalRow>> {
-    connection
-        .prepare_cached("SELECT * FROM approvals WHERE id = ?")?
-        .query_row([id], read_approval)
-        .optional()
+    connection.prepare_cached("SELECT * FROM approvals WHERE id = ?")?.query_row([id], read_approval).optional()
 }
 
 /// The approvals asked for with this fingerprint.
-pub(crate) fn approvals_of_call(
-    connection: &Connection,
-    fingerprint: &[u8; 32],
-) -> rusqlite::Result<Vec<ApprovalRow>> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM approvals WHERE fingerprint = ?")?;
+pub(crate) fn approvals_of_call(connection: &Connection, fingerprint: &[u8; 32]) -> rusqlite::Result<Vec<ApprovalRow>> {
+    let mut statement = connection.prepare_cached("SELECT * FROM approvals WHERE fingerprint = ?")?;
     statement.query_map([fingerprint], read_approval)?.collect()
 }
 
 /// The approvals of a grant that are recorded as pending.
-pub(crate) fn pending_approvals(
-    connection: &Connection,
-    grant: &str,
-) -> rusqlite::Result<Vec<ApprovalRow>> {
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM approvals WHERE state = 'pending' AND \"grant\" = ?")?;
+pub(crate) fn pending_approvals(connection: &Connection, grant: &str) -> rusqlite::Result<Vec<ApprovalRow>> {
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM approvals WHERE state = 'pending' AND \"grant\" = ?")?;
     statement.query_map([grant], read_approval)?.collect()
 }
 
 /// The approvals that have not lapsed at `clock`, decided or not.
-pub(crate) fn live_approvals(
-    connection: &Connection,
-    clock: i64,
-) -> rusqlite::Result<Vec<ApprovalRow>> {
+pub(crate) fn live_approvals(connection: &Connection, clock: i64) -> rusqlite::Result<Vec<ApprovalRow>> {
     let mut statement = connection.prepare("SELECT * FROM approvals WHERE expires_at > ?")?;
     statement.query_map([clock], read_approval)?.collect()
 }
@@ -157,12 +120,7 @@ pub(crate) fn approvals(
                ORDER BY asked_at DESC, id DESC LIMIT ?4";
     let mut statement = connection.prepare(sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    statement
-        .query_map(
-            (filter.pending_only, now, &filter.grant, limit),
-            read_approval,
-        )?
-        .collect()
+    statement.query_map((filter.pending_only, now, &filter.grant, limit), read_approval)?.collect()
 }
 
 /// The latest revision of every policy.
@@ -175,17 +133,14 @@ pub(crate) fn policies(connection: &Connection) -> rusqlite::Result<Vec<PolicyRo
 
 /// The latest revision of one policy.
 pub(crate) fn policy(connection: &Connection, name: &str) -> rusqlite::Result<Option<PolicyRow>> {
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM policies WHERE name = ? ORDER BY revision DESC LIMIT 1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM policies WHERE name = ? ORDER BY revision DESC LIMIT 1")?;
     statement.query_row([name], read_policy).optional()
 }
 
 /// One setting.
 pub(crate) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached("SELECT value FROM meta WHERE key = ?")?
-        .query_row([key], |row| row.get(0))
-        .optional()
+    connection.prepare_cached("SELECT value FROM meta WHERE key = ?")?.query_row([key], |row| row.get(0)).optional()
 }
 
 /// Registers a process and returns its number, which no other process ever had.

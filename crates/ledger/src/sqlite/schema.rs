@@ -15,9 +15,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let missing = usize::try_from(found)
-        .ok()
-        .and_then(|found| MIGRATIONS.get(found..));
+    let missing = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..));
     let Some(missing) = missing else {
         return Err(OpenError::Newer { found, known });
     };
