@@ -55,6 +55,16 @@ fn a_message_that_is_too_large_is_not_looked_at() {
     assert_eq!(read_request(&huge, &Bounds::REQUEST).map(drop).unwrap_err().status, 413);
 }
 
+#[test]
+fn a_refusal_keeps_little_of_a_long_name() {
+    let name = "é".repeat(100_000);
+    let message = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{name}","params":{{"name":"{name}","Name":1}}}}"#);
+    let rejected = refusal(&message, &Bounds::REQUEST);
+    assert_eq!(rejected.name.unwrap().chars().count(), Rejected::LONGEST_NAME);
+    assert_eq!(rejected.method.unwrap().chars().count(), Rejected::LONGEST_NAME);
+    assert!(rejected.message.len() < 300, "{}", rejected.message);
+}
+
 fn with_keys(keys: impl Iterator<Item = String>) -> String {
     let members: Vec<String> = keys.map(|key| format!(r#""{key}":1"#)).collect();
     call(&format!("{{{}}}", members.join(",")))

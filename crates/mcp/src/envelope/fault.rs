@@ -29,6 +29,7 @@ pub(super) enum What {
     TooDeep(usize),
     Duplicate,
     Lookalike(&'static str),
+    CutShort(&'static str),
     Envelope(Envelope),
     Params(Params),
     List(List),
@@ -52,6 +53,7 @@ pub(super) enum Envelope {
     ParamsInResponse,
     MethodNotString,
     MethodCase(&'static str),
+    MethodWithNul,
 }
 
 /// A message whose `params` are not what its method needs.
@@ -61,6 +63,7 @@ pub(super) enum Params {
     Absent,
     Missing(&'static str),
     NotAString(&'static str),
+    WithNul(&'static str),
     NotAnObjectIn(&'static str),
     RequestId,
     ReferenceType,
@@ -110,7 +113,9 @@ impl What {
             | Self::Trailing
             | Self::TooDeep(_) => (-32700, 400),
             Self::Params(_) => (-32602, 400),
-            Self::Duplicate | Self::Lookalike(_) | Self::Envelope(_) | Self::List(_) => (-32600, 400),
+            Self::Duplicate | Self::Lookalike(_) | Self::CutShort(_) | Self::Envelope(_) | Self::List(_) => {
+                (-32600, 400)
+            }
         }
     }
 }
@@ -163,6 +168,9 @@ impl Fault {
             What::Lookalike(real) => {
                 format!("key {} at byte {at} differs from `{real}` only in case; write `{real}`", key(source, at))
             }
+            What::CutShort(real) => {
+                format!("key {} at byte {at} can be taken for `{real}`; write `{real}`", key(source, at))
+            }
             What::Envelope(what) => what.describe(source, at),
             What::Params(what) => what.describe(),
             What::List(what) => what.describe(at),
@@ -196,6 +204,9 @@ impl Envelope {
             }
             Self::ResultAndError => "`result` stands beside `error`; send one of them",
             Self::ParamsInResponse => "a response has no `params`; leave them out",
+            Self::MethodWithNul => {
+                "`method` holds a NUL character, which some readers take for its end; send it without"
+            }
             Self::MethodNotString => "`method` must be a string; send the method's name",
         };
         said.to_owned()
@@ -211,6 +222,9 @@ impl Params {
             Self::NotAString(member) => {
                 format!("`{member}` in `params` must be a string; send a string")
             }
+            Self::WithNul(member) => format!(
+                "`{member}` in `params` holds a NUL character, which some readers take for its end; send it without"
+            ),
             Self::NotAnObjectIn(member) => {
                 format!("`{member}` in `params` must be an object; send an object or leave it out")
             }

@@ -11,6 +11,14 @@ pub(super) fn differs_only_in_case(name: &str, known: &str) -> bool {
     name.chars().flat_map(folded).eq(known.chars().flat_map(folded))
 }
 
+/// Whether `name` is `known` in any case up to a NUL character, which is its end for readers with C strings.
+pub(super) fn is_cut_short(name: &str, known: &str) -> bool {
+    let Some((start, _)) = name.split_once('\0') else {
+        return false;
+    };
+    start == known || differs_only_in_case(start, known)
+}
+
 fn folded(character: char) -> impl Iterator<Item = char> {
     let mut own = ['\0'; 4];
     let text: &str = match character {

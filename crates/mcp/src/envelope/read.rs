@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fault::{self, Fault, What};
-use super::fold::differs_only_in_case;
+use super::fold::{differs_only_in_case, is_cut_short};
 use super::method::{self, Needs};
 use super::scan::{Scan, Scanner, Shape, Value};
 use super::{Id, Kind, Message, Notification, Outcome, Params, Reference, Rejected, Request, Response, text};
@@ -89,16 +89,25 @@ fn message<'a>(
         .map_err(|fault| envelope.reject(fault, scanner.is_strict(), source))
 }
 
+/// As much of a name as is worth keeping about a message that was refused.
+fn for_the_record(name: &str) -> String {
+    name.chars().take(Rejected::LONGEST_NAME).collect()
+}
+
 /// Whether a value that was read ends there, and is not the beginning of something malformed.
 fn ends_value(next: Option<u8>) -> bool {
     matches!(next, Some(b',' | b'}' | b' ' | b'\n' | b'\r' | b'\t'))
 }
 
-/// Remembers a key that equals one of `known` only when case is ignored.
+/// Remembers a key that another reader could take for one of `known`.
 fn note_lookalike(scanner: &mut Scanner<'_>, key: &str, raw_key: &str, known: &[&'static str]) {
-    if let Some(real) = known.iter().find(|known| differs_only_in_case(key, known)) {
-        let place = scanner.place_of(raw_key).saturating_sub(1);
-        scanner.note(What::Lookalike(real), place);
+    let place = scanner.place_of(raw_key).saturating_sub(1);
+    for real in known {
+        if differs_only_in_case(key, real) {
+            scanner.note(What::Lookalike(real), place);
+        } else if is_cut_short(key, real) {
+            scanner.note(What::CutShort(real), place);
+        }
     }
 }
 
@@ -169,6 +178,9 @@ impl<'a> Envelope<'a> {
 
     fn call(&self, method: Value<'a>, strict: bool) -> Result<Kind<'a>, What> {
         let method = method.text().ok_or(fault::Envelope::MethodNotString)?;
+        if method.contains('\0') {
+            return Err(fault::Envelope::MethodWithNul.into());
+        }
         if !method::is_known(&method)
             && let Some(real) = method::lookalike(&method)
         {
@@ -215,10 +227,10 @@ impl<'a> Envelope<'a> {
         let mut rejected = if strict { fault.by_agent(source) } else { fault.by_upstream(source) };
         let id = self.id.filter(|_| self.ids == 1).and_then(|id| Id::from_raw(id.raw));
         rejected.id = id.map(|id| id.raw().to_owned());
-        rejected.method = self.method.and_then(Value::text).map(Cow::into_owned);
+        rejected.method = self.method.and_then(Value::text).map(|method| for_the_record(&method));
         let params = self.params.as_ref();
         let target = params.and_then(|params| params.name.or(params.uri));
-        rejected.name = target.and_then(Value::text).map(Cow::into_owned);
+        rejected.name = target.and_then(Value::text).map(|name| for_the_record(&name));
         rejected
     }
 }
@@ -313,8 +325,10 @@ impl<'a> FoundParams<'a> {
     }
 }
 
+/// The text of a member that the gate judges by.
 fn text_of<'a>(value: Option<Value<'a>>, member: &'static str) -> Result<Cow<'a, str>, fault::Params> {
-    value.ok_or(fault::Params::Missing(member))?.text().ok_or(fault::Params::NotAString(member))
+    let text = value.ok_or(fault::Params::Missing(member))?.text().ok_or(fault::Params::NotAString(member))?;
+    if text.contains('\0') { Err(fault::Params::WithNul(member)) } else { Ok(text) }
 }
 
 impl<'a> FoundReference<'a> {

@@ -13,13 +13,16 @@ pub struct Rejected {
     pub id: Option<String>,
     /// Lowercase; names the thing and says what to do.
     pub message: String,
-    /// The method, where one was read.
+    /// The method, where one was read, up to [`Rejected::LONGEST_NAME`].
     pub method: Option<String>,
-    /// The `name` (or else the `uri`) in `params`, where one was read.
+    /// The `name` (or else the `uri`) in `params`, where one was read, up to [`Rejected::LONGEST_NAME`].
     pub name: Option<String>,
 }
 
 impl Rejected {
+    /// How many characters of a refused method or name are kept, so that refusals cannot fill what records them.
+    pub const LONGEST_NAME: usize = 256;
+
     /// The JSON-RPC error that answers it.
     #[must_use]
     pub fn answer(&self) -> String {
