@@ -14,8 +14,6 @@ use crate::config::is_policy_name;
 use crate::gate::Gate;
 use crate::snapshot::{NamedPolicy, Snapshot};
 
-/// Most rows of one answer.
-const ROWS: usize = 10_000;
 /// Rows of an answer when nobody says how many.
 const DEFAULT_ROWS: usize = 100;
 
@@ -265,7 +263,7 @@ fn summary(name: &str, policy: &Policy, origin: api_types::Origin, format: Forma
 }
 
 fn rows(limit: Option<usize>) -> usize {
-    limit.unwrap_or(DEFAULT_ROWS).clamp(1, ROWS)
+    limit.unwrap_or(DEFAULT_ROWS).clamp(1, api_types::MAX_ROWS)
 }
 
 fn invalid(message: String, help: &str) -> ServiceError {

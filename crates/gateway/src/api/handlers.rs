@@ -105,19 +105,28 @@ pub(super) async fn export(State(service): State<Service>, query: Asked<AuditQue
     let query = asked(query)?;
     let format = query.format.unwrap_or(ExportFormat::Jsonl);
     let mut entries = service.export(&query).await?;
-    let (lines, body) = tokio::sync::mpsc::channel::<Bytes>(4);
+    let (lines, body) = tokio::sync::mpsc::channel::<Result<Bytes, axum::Error>>(4);
+    let most = query.limit.unwrap_or(usize::MAX);
     tokio::spawn(async move {
         let mut chunk = format.header();
         let mut count = 0;
-        while let Some(Ok(entry)) = entries.next().await {
-            chunk.push_str(&format.line(&Entry::from(&entry)));
+        while count < most {
+            match entries.next().await {
+                None => break,
+                Some(Ok(entry)) => chunk.push_str(&format.line(&Entry::from(&entry))),
+                // The body breaks off, so that nobody takes what there is for the whole.
+                Some(Err(error)) => {
+                    let _ = lines.send(Err(axum::Error::new(error))).await;
+                    return;
+                }
+            }
             count += 1;
-            if count % EXPORT_LINES == 0 && lines.send(std::mem::take(&mut chunk).into()).await.is_err() {
+            if count % EXPORT_LINES == 0 && lines.send(Ok(std::mem::take(&mut chunk).into())).await.is_err() {
                 return;
             }
         }
         // Whoever asked may have gone; then there is nobody to tell.
-        let _ = lines.send(chunk.into()).await;
+        let _ = lines.send(Ok(chunk.into())).await;
     });
     let body = axum::body::Body::new(crate::front::Body::lines(body));
     let mut response = body.into_response();

@@ -21,7 +21,7 @@ pub(crate) enum Body {
     /// Server-sent events, as they come.
     Stream(Box<EventBody>),
     /// Text that is made while it is sent.
-    Lines(tokio::sync::mpsc::Receiver<Bytes>),
+    Lines(tokio::sync::mpsc::Receiver<Result<Bytes, axum::Error>>),
     /// What the admin API answers.
     Api(axum::body::Body),
 }
@@ -31,7 +31,7 @@ impl Body {
         Self::Full(None)
     }
 
-    pub(crate) fn lines(lines: tokio::sync::mpsc::Receiver<Bytes>) -> Self {
+    pub(crate) fn lines(lines: tokio::sync::mpsc::Receiver<Result<Bytes, axum::Error>>) -> Self {
         Self::Lines(lines)
     }
 }
@@ -56,7 +56,7 @@ impl HttpBody for Body {
         match &mut *self {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(events) => events.poll(context).map(|event| event.map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Lines(lines) => lines.poll_recv(context).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Lines(lines) => lines.poll_recv(context).map(|chunk| chunk.map(|bytes| bytes.map(Frame::data))),
             Self::Api(body) => Pin::new(body).poll_frame(context),
         }
     }
