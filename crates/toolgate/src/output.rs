@@ -1,6 +1,7 @@
 //! What is written to standard output and standard error.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use gateway::api_types::MAX_ROWS;
 use serde::Serialize;
@@ -67,26 +68,39 @@ pub(crate) fn say(text: &str) {
 }
 
 /// Rewrites one line on a terminal to show how far a long command is; silent elsewhere.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     shown: bool,
+    next: Instant,
 }
 
 impl Progress {
+    /// How long one line stands at least.
+    const PAUSE: Duration = Duration::from_millis(100);
+
     pub(crate) fn new() -> Self {
-        Self { shown: io::stderr().is_terminal() }
+        Self { shown: io::stderr().is_terminal(), next: Instant::now() }
     }
 
-    pub(crate) fn set(&self, text: &str) {
-        if self.shown {
-            let _ = write!(io::stderr(), "\r\x1b[2K{text}");
+    pub(crate) fn set(&mut self, text: impl FnOnce() -> String) {
+        if self.shown && Instant::now() >= self.next {
+            self.next = Instant::now() + Self::PAUSE;
+            // If standard error is closed there is nobody left to tell.
+            let _ = write!(io::stderr(), "{CLEAR}{}", text());
         }
     }
+}
 
-    pub(crate) fn clear(&self) {
-        self.set("");
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "{CLEAR}");
+        }
     }
 }
+
+/// Back to the beginning of the line, and erases it.
+const CLEAR: &str = "\r\x1b[2K";
 
 /// Whether what is written to a stream may have colours.
 pub(crate) fn colours(stream: &impl IsTerminal) -> bool {

@@ -165,6 +165,10 @@ fn read_settings(reader: &mut Reader<'_>, fields: &Fields<'_>, config: &mut Conf
     }
     if let Some(at) = fields.get("allowed_hosts") {
         config.allowed_hosts = settings::hosts(reader, &at);
+    } else if let Some(at) = fields.get("listen").filter(|_| config.listen.ip().is_unspecified()) {
+        let message = "this listens on all addresses, but only requests to `localhost` are accepted".to_owned();
+        let help = "add the names that agents use: `allowed_hosts: [gate.example.com]`";
+        reader.warning(&at, message, help);
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use gateway::Clock;
 use gateway::api_types::{self, Access, CreateGrant, GrantState, GrantWithToken, Grants, Origin, read_time};
-use gateway::config::{is_label, is_policy_name};
+use gateway::config::is_policy_name;
 
 use crate::api_client::percent_encoded;
 use crate::data_dir::LedgerPlace;
@@ -36,7 +36,7 @@ enum Action {
 #[derive(Debug, Args)]
 struct Create {
     /// What the grant shall be called
-    #[arg(value_parser = label)]
+    #[arg(value_parser = super::label)]
     label: String,
 
     /// A server that the grant opens, and the policy that it is judged by there; may be repeated
@@ -237,13 +237,6 @@ impl Name {
     fn path(&self, action: &str) -> String {
         format!("/grants/{}/{action}", percent_encoded(&self.grant))
     }
-}
-
-fn label(text: &str) -> Result<String, String> {
-    if is_label(text) {
-        return Ok(text.to_owned());
-    }
-    Err("use up to 128 characters, without control characters and without spaces around".to_owned())
 }
 
 fn access(text: &str) -> Result<Access, String> {

@@ -10,6 +10,7 @@ mod serve;
 mod upstream_name;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use gateway::config::is_label;
 
 use crate::exit::Ended;
 use crate::{output, reference};
@@ -60,4 +61,12 @@ pub(crate) fn execute(command: Command) -> anyhow::Result<Ended> {
             Ok(Ended::Fine)
         }
     }
+}
+
+/// Reads a name that people give: the label of a grant, or what a server is called in records.
+fn label(text: &str) -> Result<String, String> {
+    if is_label(text) {
+        return Ok(text.to_owned());
+    }
+    Err("use up to 128 characters, without control characters and without spaces around".to_owned())
 }

@@ -36,11 +36,11 @@ pub(crate) struct Run {
     name: Option<String>,
 
     /// Label of the agent's grant
-    #[arg(long, value_name = "LABEL", default_value = "local")]
+    #[arg(long, value_name = "LABEL", default_value = "local", value_parser = super::label)]
     grant: String,
 
     /// Name of the server in records and server-wide counters [default: made from its command or host]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = super::label)]
     server: Option<String>,
 
     /// Directory that holds the ledger, shared with other `run` processes [default: `$XDG_STATE_HOME/toolgate` or `~/.local/state/toolgate`]

@@ -70,15 +70,15 @@ impl Export {
             )),
             None => Box::new(BufWriter::new(io::stdout().lock())),
         };
-        let progress = Progress::new();
+        let mut progress = Progress::new();
         let mut written = 0;
         export(&ledger, &query, format, &mut |piece| {
             written += piece.len();
-            progress.set(&format!("exported {} KiB", written / 1024));
+            progress.set(|| format!("exported {} KiB", written / 1024));
             writer.write_all(piece)
         })
         .await?;
-        progress.clear();
+        drop(progress);
         writer.flush()?;
         ledger.close().await?;
         if let Some(file) = &self.output {

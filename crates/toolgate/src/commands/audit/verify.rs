@@ -53,15 +53,15 @@ impl Verify {
 }
 
 async fn verify(ledger: &LedgerAccess) -> anyhow::Result<Verification> {
+    let mut progress = Progress::new();
     match ledger {
-        LedgerAccess::Gateway(client) => client.get("/audit/verify", &()).await,
+        LedgerAccess::Gateway(client) => {
+            progress.set(|| "the gateway verifies its records".to_owned());
+            client.get("/audit/verify", &()).await
+        }
         LedgerAccess::Direct(ledger) => {
-            let progress = Progress::new();
-            let shown = progress.clone();
-            let verified =
-                ledger.verify(move |done, all| shown.set(&format!("verified {done} of {all} records"))).await?;
-            progress.clear();
-            Ok(Verification::from(&verified))
+            let show = move |done, all| progress.set(|| format!("verified {done} of {all} records"));
+            Ok(Verification::from(&ledger.verify(show).await?))
         }
     }
 }
