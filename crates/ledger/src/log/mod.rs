@@ -5,6 +5,8 @@ mod disk;
 mod meters;
 mod reserve;
 mod state;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod writer;
 
