@@ -126,5 +126,5 @@ fn decode<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<&'a str, Fault> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         return Err(What::ByteOrderMark.at(0));
     }
-    std::str::from_utf8(bytes).map_err(|error| What::NotUtf8.at(error.valid_up_to()))
+    simdutf8::compat::from_utf8(bytes).map_err(|error| What::NotUtf8.at(error.valid_up_to()))
 }
