@@ -33,15 +33,9 @@ impl State {
     /// The state that records and lists write so.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Pending,
-            Self::Approved,
-            Self::Spent,
-            Self::Denied,
-            Self::Expired,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == text)
+        [Self::Pending, Self::Approved, Self::Spent, Self::Denied, Self::Expired]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 
     /// The state at `now`, for an approval that ends at `expires_at`: what is still open then has expired.
@@ -57,12 +51,7 @@ impl State {
     ///
     /// # Errors
     /// If that cannot happen in this state; the state stays what [`State::at`] says.
-    pub fn after(
-        self,
-        event: Event,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Self, Refused> {
+    pub fn after(self, event: Event, now: Timestamp, expires_at: Timestamp) -> Result<Self, Refused> {
         let state = self.at(now, expires_at);
         match (state, event) {
             (Self::Pending, Event::Approve) => Ok(Self::Approved),
@@ -102,9 +91,7 @@ pub struct Refused {
 impl Refused {
     const fn sentence(self) -> &'static str {
         match (self.event, self.state) {
-            (Event::GiveBack, _) => {
-                "the approval has not been spent, so there is nothing to give back"
-            }
+            (Event::GiveBack, _) => "the approval has not been spent, so there is nothing to give back",
             (_, State::Pending) => "nobody has decided about the approval yet",
             (_, State::Approved) => "the approval has already been given",
             (_, State::Spent) => "the approval has already been used",

@@ -9,6 +9,9 @@ use crate::decimal::{Decimal, NotExact};
 use crate::path::Key;
 use crate::raw_text::{FoldedHash, RawText, folded};
 
+/// How many values there is room for at first.
+const USUAL_MEMBERS: usize = 16;
+
 /// The arguments of one call.
 #[derive(Debug)]
 pub(crate) struct Arguments<'a> {
@@ -74,10 +77,7 @@ impl<'a> Arguments<'a> {
             value: raw.trim_ascii(),
             children: Children::Unread,
         });
-        Self {
-            present: root.is_some(),
-            members: root.into_iter().collect(),
-        }
+        Self { present: root.is_some(), members: root.into_iter().collect() }
     }
 
     /// The whole object, if there are arguments at all.
@@ -86,9 +86,7 @@ impl<'a> Arguments<'a> {
     }
 
     pub(crate) fn value(&self, place: Place) -> Value<'a> {
-        self.members
-            .get(place.0)
-            .map_or(Value::Broken, |member| Value::read(member.value))
+        self.members.get(place.0).map_or(Value::Broken, |member| Value::read(member.value))
     }
 
     /// The value of a key.
@@ -99,13 +97,7 @@ impl<'a> Arguments<'a> {
         };
         let mut found = None;
         let start = children.start;
-        for (offset, member) in self
-            .members
-            .get(children)
-            .unwrap_or_default()
-            .iter()
-            .enumerate()
-        {
+        for (offset, member) in self.members.get(children).unwrap_or_default().iter().enumerate() {
             if member.hash != key.hash {
                 continue;
             }
@@ -128,12 +120,8 @@ impl<'a> Arguments<'a> {
     }
 
     /// All members of an array.
-    pub(crate) fn elements(
-        &mut self,
-        place: Place,
-    ) -> Result<impl Iterator<Item = Place> + use<>, Stepped> {
-        self.children(place, b'[')
-            .map(|children| children.map(Place))
+    pub(crate) fn elements(&mut self, place: Place) -> Result<impl Iterator<Item = Place> + use<>, Stepped> {
+        self.children(place, b'[').map(|children| children.map(Place))
     }
 
     /// The places of what an object or array holds, split on first use.
@@ -147,22 +135,15 @@ impl<'a> Arguments<'a> {
             Children::Broken => return Err(Stepped::Broken),
             Children::Unread => {}
         }
+        let text = member.value;
+        self.members.reserve(USUAL_MEMBERS);
         let start = self.members.len();
-        let complete = split(member.value, |key, value| {
+        let complete = split(text, |key, value| {
             let hash = FoldedHash::of_raw(key);
-            self.members.push(Member {
-                key,
-                hash,
-                value,
-                children: Children::Unread,
-            });
+            self.members.push(Member { key, hash, value, children: Children::Unread });
         });
         let range = start..self.members.len();
-        let children = if complete.is_some() {
-            Children::Read(range.clone())
-        } else {
-            Children::Broken
-        };
+        let children = if complete.is_some() { Children::Read(range.clone()) } else { Children::Broken };
         if let Some(member) = self.members.get_mut(place.0) {
             member.children = children;
         }
@@ -173,9 +154,9 @@ impl<'a> Arguments<'a> {
 impl<'a> Value<'a> {
     pub(crate) fn read(raw: &'a str) -> Self {
         match (raw.as_bytes().first(), raw) {
-            (Some(b'"'), _) => raw
-                .get(1..raw.len().saturating_sub(1))
-                .map_or(Value::Broken, |inside| Value::Raw(RawText(inside))),
+            (Some(b'"'), _) => {
+                raw.get(1..raw.len().saturating_sub(1)).map_or(Value::Broken, |inside| Value::Raw(RawText(inside)))
+            }
             (Some(b'{'), _) => Value::Object,
             (Some(b'['), _) => Value::List(raw),
             (Some(b'-' | b'0'..=b'9'), _) => Value::Number(raw),
@@ -265,11 +246,11 @@ fn split<'a>(text: &'a str, mut each: impl FnMut(RawText<'a>, &'a str)) -> Optio
 
 pub(crate) fn skip_space(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    at + rest
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-        .count()
+    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
 }
+
+/// How far a string is searched byte by byte; most end before it pays to search in larger steps.
+const SHORT: usize = 24;
 
 /// Where the string that begins at `at` ends, its closing quote included.
 pub(crate) fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
@@ -277,12 +258,14 @@ pub(crate) fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
         return None;
     }
     let mut at = at + 1;
+    let near = bytes.get(at..)?.iter().take(SHORT);
+    at += near.take_while(|byte| !matches!(byte, b'"' | b'\\')).count();
     loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        if *bytes.get(at)? == b'"' {
-            return Some(at + 1);
-        }
-        at += 2;
+        at += match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => 2,
+            _ => memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?,
+        };
     }
 }
 
@@ -294,9 +277,7 @@ pub(crate) fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
             let rest = bytes.get(at..)?;
             let length = rest
                 .iter()
-                .take_while(|byte| {
-                    !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r')
-                })
+                .take_while(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
                 .count();
             (length > 0).then_some(at + length)
         }
@@ -307,19 +288,20 @@ pub(crate) fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
 fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 0_usize;
     loop {
+        let rest = bytes.get(at..)?;
+        at += rest.iter().take_while(|byte| !matches!(byte, b'"' | b'{' | b'[' | b'}' | b']')).count();
         match bytes.get(at)? {
             b'"' => {
                 at = string_end(bytes, at)?;
                 continue;
             }
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth -= 1;
+            _ => {
+                depth = depth.checked_sub(1)?;
                 if depth == 0 {
                     return Some(at + 1);
                 }
             }
-            _ => {}
         }
         at += 1;
     }

@@ -24,11 +24,7 @@ pub struct NotCanonical(&'static str);
 /// # Errors
 /// If the text is not JSON, has an object with the same key twice, or is nested more than 512 deep.
 pub fn canonical_json(raw: &str) -> Result<String, NotCanonical> {
-    let mut writer = Writer {
-        text: raw,
-        at: 0,
-        out: String::with_capacity(raw.len()),
-    };
+    let mut writer = Writer { text: raw, at: 0, out: String::with_capacity(raw.len()) };
     writer.value(0)?;
     writer.skip_space();
     if writer.at < raw.len() {
@@ -133,11 +129,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Puts the members of an object, written from `start` on, in the order of their keys.
-    fn sort(
-        &mut self,
-        start: usize,
-        members: &mut [(Cow<'a, str>, Range<usize>)],
-    ) -> Result<(), NotCanonical> {
+    fn sort(&mut self, start: usize, members: &mut [(Cow<'a, str>, Range<usize>)]) -> Result<(), NotCanonical> {
         let in_order = |pair: &[(Cow<'a, str>, Range<usize>)]| matches!(pair, [left, right] if left.0 < right.0);
         if members.windows(2).all(in_order) {
             return Ok(());
@@ -151,8 +143,7 @@ impl<'a> Writer<'a> {
             if index > 0 {
                 self.out.push(',');
             }
-            self.out
-                .push_str(written.get(range.clone()).unwrap_or_default());
+            self.out.push_str(written.get(range.clone()).unwrap_or_default());
         }
         Ok(())
     }
@@ -179,11 +170,7 @@ impl<'a> Writer<'a> {
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), NotCanonical> {
-        if self.take(byte) {
-            Ok(())
-        } else {
-            Err(NOT_JSON)
-        }
+        if self.take(byte) { Ok(()) } else { Err(NOT_JSON) }
     }
 }
 

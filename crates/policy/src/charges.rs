@@ -26,18 +26,10 @@ impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
                 self.observer.note(&limit.rule, || {
                     (
                         format!("the counter `{counter}`"),
-                        format!(
-                            "takes {cost} of {} per {} s",
-                            limit.max,
-                            limit.window.seconds()
-                        ),
+                        format!("takes {cost} of {} per {} s", limit.max, limit.window.seconds()),
                     )
                 });
-                charges.push(Charge {
-                    limit,
-                    counter,
-                    cost,
-                });
+                charges.push(Charge { limit, counter, cost });
             }
         }
         Ok(charges)
@@ -54,7 +46,8 @@ impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
                 Outcome::False | Outcome::True => "is negative".into(),
             };
             self.observer.note(&limit.rule, || (format!("the cost `{written}`"), format!("denied: it {why}")));
-            let reason = format!("`{written}` must be a number that is not negative, because a limit counts it; it {why}");
+            let reason =
+                format!("`{written}` must be a number that is not negative, because a limit counts it; it {why}");
             Verdict::Deny { rule: &limit.rule, reason: reason.into() }
         })
     }

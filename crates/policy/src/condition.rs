@@ -1,7 +1,9 @@
 //! Conditions: what one value must be, in three-valued logic.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memmem::Finder;
 use regex::Regex;
 
 use crate::arguments::{Arguments, Place, Stepped, Value, members};
@@ -66,9 +68,7 @@ impl Operator {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|operator| operator.as_str() == text)
+        Self::ALL.into_iter().find(|operator| operator.as_str() == text)
     }
 }
 
@@ -81,8 +81,26 @@ pub(crate) enum Test {
     Member(Vec<Scalar>, bool),
     Order(Bound, Decimal),
     Matches(Regex),
-    Contains(Scalar),
+    Contains(Box<Needle>),
     Exists(bool),
+}
+
+/// What a string or an array may contain.
+#[derive(Debug, Clone)]
+pub(crate) struct Needle {
+    pub(crate) scalar: Scalar,
+    /// Ready to search text, if the scalar is text.
+    finder: Option<Finder<'static>>,
+}
+
+impl Needle {
+    pub(crate) fn new(scalar: Scalar) -> Self {
+        let finder = match &scalar {
+            Scalar::Text(text) => Some(Finder::new(text).into_owned()),
+            Scalar::Null | Scalar::Bool(_) | Scalar::Number(_) => None,
+        };
+        Self { scalar, finder }
+    }
 }
 
 /// On which side of a number a value must be.
@@ -138,9 +156,7 @@ impl fmt::Display for Doubt {
                 write!(out, "it contains {kind}, which cannot be judged here")
             }
             Self::OtherCase => out.write_str("a key differs from it only in upper and lower case"),
-            Self::Blocked => {
-                out.write_str("the path leads into something that is not an object or array")
-            }
+            Self::Blocked => out.write_str("the path leads into something that is not an object or array"),
             Self::Inexact(why) => write!(out, "its value has {why}"),
             Self::Broken => out.write_str("the arguments cannot be read"),
         }
@@ -151,11 +167,7 @@ impl Doubt {
     const fn of_member(self) -> Self {
         match self {
             Self::Kind(kind) => Self::MemberKind(kind),
-            Self::MemberKind(_)
-            | Self::OtherCase
-            | Self::Blocked
-            | Self::Inexact(_)
-            | Self::Broken => self,
+            Self::MemberKind(_) | Self::OtherCase | Self::Blocked | Self::Inexact(_) | Self::Broken => self,
         }
     }
 }
@@ -277,11 +289,9 @@ fn walk_every(
     for element in elements {
         let outcome = walk(arguments, element, rest, quantifier, test);
         match (quantifier, outcome) {
-            (Quantifier::Any, Outcome::True)
-            | (Quantifier::All, Outcome::False | Outcome::Absent) => return outcome,
+            (Quantifier::Any, Outcome::True) | (Quantifier::All, Outcome::False | Outcome::Absent) => return outcome,
             (_, Outcome::Undetermined(_)) => so_far = Some(outcome),
-            (Quantifier::Any, Outcome::False | Outcome::Absent)
-            | (Quantifier::All, Outcome::True) => {
+            (Quantifier::Any, Outcome::False | Outcome::Absent) | (Quantifier::All, Outcome::True) => {
                 so_far = so_far.or(Some(outcome));
             }
         }
@@ -313,7 +323,7 @@ impl Test {
                 Some(text) => Outcome::of(regex.is_match(&text)),
                 None => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
             },
-            Self::Contains(scalar) => contains(value, scalar),
+            Self::Contains(needle) => contains(value, needle),
             Self::Exists(_) => Outcome::True,
         }
     }
@@ -387,44 +397,30 @@ fn any_equal(scalars: &[Scalar], value: &Value<'_>) -> Outcome {
     result
 }
 
-fn contains(value: &Value<'_>, scalar: &Scalar) -> Outcome {
-    match (value, scalar) {
-        (Value::List(list), _) => {
-            let mut result = Outcome::False;
-            let complete = members(list, |member| match scalar.equals(&member) {
-                Outcome::True => result = Outcome::True,
-                Outcome::Undetermined(doubt) if result != Outcome::True => {
-                    result = Outcome::Undetermined(doubt.of_member())
-                }
-                Outcome::False | Outcome::Absent | Outcome::Undetermined(_) => {}
-            });
-            if complete.is_some() {
-                result
-            } else {
-                Outcome::Undetermined(Doubt::Broken)
-            }
-        }
-        (_, Scalar::Text(part)) => match text_of(value) {
-            Some(text) => {
-                Outcome::of(memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some())
-            }
-            None => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
-        },
-        (_, Scalar::Null | Scalar::Bool(_) | Scalar::Number(_)) => {
-            Outcome::Undetermined(Doubt::Kind(value.kind_name()))
-        }
+fn contains(value: &Value<'_>, needle: &Needle) -> Outcome {
+    if let Value::List(list) = value {
+        return contains_member(list, &needle.scalar);
+    }
+    match (&needle.finder, text_of(value)) {
+        (Some(finder), Some(text)) => Outcome::of(finder.find(text.as_bytes()).is_some()),
+        (None, _) | (_, None) => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
     }
 }
 
-fn text_of<'a>(value: &Value<'a>) -> Option<std::borrow::Cow<'a, str>> {
+fn contains_member(list: &str, scalar: &Scalar) -> Outcome {
+    let mut result = Outcome::False;
+    let complete = members(list, |member| match scalar.equals(&member) {
+        Outcome::True => result = Outcome::True,
+        Outcome::Undetermined(doubt) if result != Outcome::True => result = Outcome::Undetermined(doubt.of_member()),
+        Outcome::False | Outcome::Absent | Outcome::Undetermined(_) => {}
+    });
+    if complete.is_some() { result } else { Outcome::Undetermined(Doubt::Broken) }
+}
+
+fn text_of<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
     match value {
         Value::Raw(text) => Some(text.resolved()),
         Value::Text(text) => Some((*text).into()),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::List(_)
-        | Value::Object
-        | Value::Broken => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Object | Value::Broken => None,
     }
 }

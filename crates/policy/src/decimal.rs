@@ -37,17 +37,9 @@ pub enum NotExact {
 
 impl Decimal {
     /// The number zero.
-    pub const ZERO: Self = Self {
-        digits: 0,
-        exponent: 0,
-        negative: false,
-    };
+    pub const ZERO: Self = Self { digits: 0, exponent: 0, negative: false };
     /// The number one.
-    pub const ONE: Self = Self {
-        digits: 1,
-        exponent: 0,
-        negative: false,
-    };
+    pub const ONE: Self = Self { digits: 1, exponent: 0, negative: false };
 
     /// Reads a number written as JSON writes numbers.
     ///
@@ -96,26 +88,24 @@ impl Decimal {
     }
 
     fn compare_size(&self, other: &Self) -> Ordering {
-        if self.digits == 0 || other.digits == 0 {
+        if self.exponent == other.exponent || self.digits == 0 || other.digits == 0 {
             return self.digits.cmp(&other.digits);
         }
         let (mine, theirs) = (digit_count(self.digits), digit_count(other.digits));
         let top = |exponent: i16, count: u32| i64::from(exponent) + i64::from(count);
-        top(self.exponent, mine)
-            .cmp(&top(other.exponent, theirs))
-            .then_with(|| {
-                // Same magnitude: written with equally many digits they compare as integers, which 39 digits have room for.
-                let widest = mine.max(theirs);
-                let left = self.digits.saturating_mul(power_of_ten(widest - mine));
-                let right = other.digits.saturating_mul(power_of_ten(widest - theirs));
-                left.cmp(&right)
-            })
+        top(self.exponent, mine).cmp(&top(other.exponent, theirs)).then_with(|| {
+            // Same magnitude: written with equally many digits they compare as integers, which 39 digits have room for.
+            let widest = mine.max(theirs);
+            let left = self.digits.saturating_mul(power_of_ten(widest - mine));
+            let right = other.digits.saturating_mul(power_of_ten(widest - theirs));
+            left.cmp(&right)
+        })
     }
 }
 
 impl From<u64> for Decimal {
     fn from(value: u64) -> Self {
-        normalised(u128::from(value), 0, false)
+        normalised(value, 0, false)
     }
 }
 
@@ -155,20 +145,9 @@ impl fmt::Display for Decimal {
             let places = exponent.unsigned_abs();
             let scale = power_of_ten(places);
             if scale == u128::MAX {
-                return write!(
-                    out,
-                    "{sign}0.{:0>width$}",
-                    self.digits,
-                    width = places as usize
-                );
+                return write!(out, "{sign}0.{:0>width$}", self.digits, width = places as usize);
             }
-            write!(
-                out,
-                "{sign}{}.{:0>width$}",
-                self.digits / scale,
-                self.digits % scale,
-                width = places as usize
-            )
+            write!(out, "{sign}{}.{:0>width$}", self.digits / scale, self.digits % scale, width = places as usize)
         } else {
             write!(out, "{sign}{}e{exponent}", self.digits)
         }
@@ -180,6 +159,9 @@ fn read(text: &[u8]) -> Result<Decimal, NotExact> {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
+    if let Some(short) = read_short(negative, rest) {
+        return Ok(short);
+    }
     let whole = leading_digits(rest)?;
     if whole.len() > 1 && whole.first() == Some(&b'0') {
         return Err(NotExact::NotANumber);
@@ -196,6 +178,33 @@ fn read(text: &[u8]) -> Result<Decimal, NotExact> {
         _ => return Err(NotExact::NotANumber),
     };
     assemble(negative, whole, fraction, written_exponent)
+}
+
+/// Reads what nearly every number is: a few digits, perhaps with a point between them.
+fn read_short(negative: bool, text: &[u8]) -> Option<Decimal> {
+    if text.len() > 18 {
+        return None;
+    }
+    let (mut digits, mut places, mut pointed) = (0_u64, 0_i16, false);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                digits = digits * 10 + u64::from(byte - b'0');
+                places += i16::from(pointed);
+            }
+            b'.' if !pointed => pointed = true,
+            _ => return None,
+        }
+    }
+    let well_formed = match text {
+        [b'0'] | [b'0', b'.', ..] => true,
+        [b'0', ..] | [b'.', ..] | [] => false,
+        _ => true,
+    };
+    if !well_formed || (pointed && places == 0) {
+        return None;
+    }
+    Some(normalised(digits, -places, negative))
 }
 
 fn leading_digits(text: &[u8]) -> Result<&[u8], NotExact> {
@@ -216,20 +225,13 @@ fn read_exponent(text: &[u8]) -> Result<i64, NotExact> {
     if leading_digits(rest)?.len() != rest.len() {
         return Err(NotExact::NotANumber);
     }
-    let size = rest.iter().fold(0_i64, |sum, byte| {
-        sum.saturating_mul(10)
-            .saturating_add(i64::from(byte - b'0'))
-            .min(i64::MAX / 4)
-    });
+    let size = rest
+        .iter()
+        .fold(0_i64, |sum, byte| sum.saturating_mul(10).saturating_add(i64::from(byte - b'0')).min(i64::MAX / 4));
     Ok(if negative { -size } else { size })
 }
 
-fn assemble(
-    negative: bool,
-    whole: &[u8],
-    fraction: &[u8],
-    exponent: i64,
-) -> Result<Decimal, NotExact> {
+fn assemble(negative: bool, whole: &[u8], fraction: &[u8], exponent: i64) -> Result<Decimal, NotExact> {
     let mut digits = 0_u128;
     let mut significant = 0_u32;
     let mut pending_zeros = 0_u32;
@@ -257,14 +259,10 @@ fn assemble(
         return Err(NotExact::ExponentTooFar);
     }
     let exponent = i16::try_from(last).map_err(|_| NotExact::ExponentTooFar)?;
-    Ok(Decimal {
-        digits,
-        exponent,
-        negative,
-    })
+    Ok(Decimal { digits, exponent, negative })
 }
 
-fn normalised(mut digits: u128, mut exponent: i16, negative: bool) -> Decimal {
+fn normalised(mut digits: u64, mut exponent: i16, negative: bool) -> Decimal {
     if digits == 0 {
         return Decimal::ZERO;
     }
@@ -272,11 +270,7 @@ fn normalised(mut digits: u128, mut exponent: i16, negative: bool) -> Decimal {
         digits /= 10;
         exponent += 1;
     }
-    Decimal {
-        digits,
-        exponent,
-        negative,
-    }
+    Decimal { digits: u128::from(digits), exponent, negative }
 }
 
 pub(crate) fn digit_count(digits: u128) -> u32 {

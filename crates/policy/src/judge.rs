@@ -54,24 +54,12 @@ pub(crate) struct Subject<'p, 'a> {
 
 impl<'p, 'a> Subject<'p, 'a> {
     fn of(policy: &'p Policy, target: &Target<'a>) -> Option<Self> {
-        let subject = |section, pointer, kind, name, uri| {
-            Some(Self {
-                section,
-                pointer,
-                kind,
-                name,
-                uri,
-            })
-        };
+        let subject = |section, pointer, kind, name, uri| Some(Self { section, pointer, kind, name, uri });
         match *target {
             Target::Tool(name) => subject(Some(&policy.tools), "/tools", "tool", name, None),
-            Target::Resource(name) | Target::CompleteResource(name) => subject(
-                policy.resources.as_ref(),
-                "/resources",
-                "resource",
-                name,
-                Some(name),
-            ),
+            Target::Resource(name) | Target::CompleteResource(name) => {
+                subject(policy.resources.as_ref(), "/resources", "resource", name, Some(name))
+            }
             Target::Prompt(name) | Target::CompletePrompt(name) => {
                 subject(Some(&policy.prompts), "/prompts", "prompt", name, None)
             }
@@ -80,55 +68,46 @@ impl<'p, 'a> Subject<'p, 'a> {
     }
 
     fn find(&self) -> Found<'p> {
-        self.section
-            .map_or(Found::Unlisted, |section| section.find(self.name))
+        self.section.map_or(Found::Unlisted, |section| section.find(self.name))
     }
 }
 
 /// The rule that hides a target from lists and calls.
 pub(crate) fn hides<'p>(policy: &'p Policy, target: &Target<'_>) -> Option<&'p str> {
     let subject = Subject::of(policy, target)?;
+    hidden_by(policy, target, &subject.find())
+}
+
+fn hidden_by<'p>(policy: &'p Policy, target: &Target<'_>, found: &Found<'p>) -> Option<&'p str> {
     if let Target::Tool(name) = target
-        && let Some(hidden) = policy
-            .hide
-            .iter()
-            .find(|hidden| hidden.pattern.matches(name))
+        && let Some(hidden) = policy.hide.iter().find(|hidden| hidden.pattern.matches(name))
     {
         return Some(&hidden.pointer);
     }
-    match subject.find() {
+    match found {
         Found::Rule(rule) if rule.action == Action::Hide => Some(&rule.action_pointer),
         Found::Rule(_) | Found::Tie | Found::Unlisted => None,
     }
 }
 
-pub(crate) fn judge<'p>(
-    policy: &'p Policy,
-    call: &Call<'_>,
-    observer: &mut impl Observer,
-) -> Verdict<'p> {
+pub(crate) fn judge<'p>(policy: &'p Policy, call: &Call<'_>, observer: &mut impl Observer) -> Verdict<'p> {
     let Some(subject) = Subject::of(policy, &call.target) else {
         return judge_method(policy, &call.target, observer);
     };
-    if let Some(rule) = hides(policy, &call.target) {
+    let found = subject.find();
+    if let Some(rule) = hidden_by(policy, &call.target, &found) {
         observer.note(rule, || (told(subject.name), "hidden".to_owned()));
         return Verdict::Hide { rule };
     }
-    let rule = match listed(policy, &subject, observer) {
+    let rule = match listed(policy, &subject, &found, observer) {
         Ok(rule) => rule,
         Err(denial) => return denial,
     };
     if let Some(denied) = denied_by_action(rule, &subject, observer) {
         return denied;
     }
-    if matches!(
-        call.target,
-        Target::CompleteResource(_) | Target::CompletePrompt(_)
-    ) {
-        return Verdict::Allow {
-            rule: rule.map_or(DEFAULT, |rule| &rule.pointer),
-            charges: Vec::new(),
-        };
+    if matches!(call.target, Target::CompleteResource(_) | Target::CompletePrompt(_)) {
+        return Verdict::Allow { rule: rule.map_or(DEFAULT, |rule| &rule.pointer), charges: Vec::new() };
     }
     let extra = matches!(call.target, Target::Tool(_)).then_some(&policy.all_tools);
     let facts = Facts {
@@ -137,21 +116,10 @@ pub(crate) fn judge<'p>(
         client_name: call.client_name,
         uri: subject.uri,
     };
-    Judgement {
-        rule,
-        extra,
-        subject,
-        facts,
-        observer,
-    }
-    .verdict()
+    Judgement { rule, extra, subject, facts, observer }.verdict()
 }
 
-fn judge_method<'p>(
-    policy: &'p Policy,
-    target: &Target<'_>,
-    observer: &mut impl Observer,
-) -> Verdict<'p> {
+fn judge_method<'p>(policy: &'p Policy, target: &Target<'_>, observer: &mut impl Observer) -> Verdict<'p> {
     let method = match target {
         Target::Method(method) => method,
         Target::Tool(name)
@@ -161,88 +129,48 @@ fn judge_method<'p>(
         | Target::CompletePrompt(name) => name,
     };
     if UNGOVERNED.contains(method) {
-        observer.note("", || {
-            (
-                told(method),
-                "passes: no policy governs this method".to_owned(),
-            )
-        });
-        return Verdict::Allow {
-            rule: "",
-            charges: Vec::new(),
-        };
+        observer.note("", || (told(method), "passes: no policy governs this method".to_owned()));
+        return Verdict::Allow { rule: "", charges: Vec::new() };
     }
     if NAMING.contains(method) {
-        observer.note(DEFAULT, || {
-            (
-                told(method),
-                "denied: it does not say what it is about".to_owned(),
-            )
-        });
+        observer.note(DEFAULT, || (told(method), "denied: it does not say what it is about".to_owned()));
         let reason = format!("{} does not say what it is about", told(method));
-        return Verdict::Deny {
-            rule: DEFAULT,
-            reason: reason.into(),
-        };
+        return Verdict::Deny { rule: DEFAULT, reason: reason.into() };
     }
-    unlisted(policy, &format!("the method {}", told(method)), observer)
+    unlisted(policy, || format!("the method {}", told(method)), observer)
         .err()
-        .unwrap_or(Verdict::Allow {
-            rule: DEFAULT,
-            charges: Vec::new(),
-        })
+        .unwrap_or(Verdict::Allow { rule: DEFAULT, charges: Vec::new() })
 }
 
 /// The rule for what the call names; none if it is not listed and that is allowed.
 fn listed<'p>(
     policy: &'p Policy,
     subject: &Subject<'p, '_>,
+    found: &Found<'p>,
     observer: &mut impl Observer,
 ) -> Result<Option<&'p Rule>, Verdict<'p>> {
-    let deny = |rule, reason: String| {
-        Err(Verdict::Deny {
-            rule,
-            reason: reason.into(),
-        })
-    };
+    let deny = |rule, reason: String| Err(Verdict::Deny { rule, reason: reason.into() });
     if subject.uri.is_some_and(uri::has_dot_segments) && subject.section.is_some() {
-        observer.note(subject.pointer, || {
-            (
-                told(subject.name),
-                "denied: the URI has dot segments".to_owned(),
-            )
-        });
+        observer.note(subject.pointer, || (told(subject.name), "denied: the URI has dot segments".to_owned()));
         return deny(
             subject.pointer,
-            format!(
-                "{} has dot segments, so it cannot be told which resource it means",
-                told(subject.name)
-            ),
+            format!("{} has dot segments, so it cannot be told which resource it means", told(subject.name)),
         );
     }
-    match subject.find() {
+    match found {
         Found::Rule(rule) => {
-            observer.note(&rule.pointer, || {
-                (told(subject.name), "this rule decides".to_owned())
-            });
+            observer.note(&rule.pointer, || (told(subject.name), "this rule decides".to_owned()));
             Ok(Some(rule))
         }
         Found::Tie => {
-            observer.note(subject.pointer, || {
-                (
-                    told(subject.name),
-                    "denied: two patterns match equally well".to_owned(),
-                )
-            });
+            observer
+                .note(subject.pointer, || (told(subject.name), "denied: two patterns match equally well".to_owned()));
             deny(
                 subject.pointer,
-                format!(
-                    "two patterns of the policy match {} equally well, so neither decides",
-                    told(subject.name)
-                ),
+                format!("two patterns of the policy match {} equally well, so neither decides", told(subject.name)),
             )
         }
-        Found::Unlisted => unlisted(policy, &format_name(subject), observer).map(|()| None),
+        Found::Unlisted => unlisted(policy, || format_name(subject), observer).map(|()| None),
     }
 }
 
@@ -252,24 +180,19 @@ fn format_name(subject: &Subject<'_, '_>) -> String {
 
 fn unlisted<'p>(
     policy: &'p Policy,
-    what: &str,
+    what: impl Fn() -> String,
     observer: &mut impl Observer,
 ) -> Result<(), Verdict<'p>> {
     match policy.unlisted {
         Unlisted::Allow => {
-            observer.note(DEFAULT, || {
-                (what.to_owned(), "not listed, which is allowed".to_owned())
-            });
+            observer.note(DEFAULT, || (what(), "not listed, which is allowed".to_owned()));
             Ok(())
         }
         Unlisted::Deny => {
-            observer.note(DEFAULT, || {
-                (what.to_owned(), "denied: not listed".to_owned())
-            });
+            observer.note(DEFAULT, || (what(), "denied: not listed".to_owned()));
             Err(Verdict::Deny {
                 rule: DEFAULT,
-                reason: format!("{what} is not in this policy, which allows only what it lists")
-                    .into(),
+                reason: format!("{} is not in this policy, which allows only what it lists", what()).into(),
             })
         }
     }
@@ -281,17 +204,12 @@ fn denied_by_action<'p>(
     observer: &mut impl Observer,
 ) -> Option<Verdict<'p>> {
     let rule = rule.filter(|rule| rule.action == Action::Deny)?;
-    observer.note(&rule.action_pointer, || {
-        (told(subject.name), "denied".to_owned())
-    });
-    let reason = rule.reason.as_deref().map_or_else(
-        || format!("{} is denied by this policy", format_name(subject)).into(),
-        Cow::Borrowed,
-    );
-    Some(Verdict::Deny {
-        rule: &rule.action_pointer,
-        reason,
-    })
+    observer.note(&rule.action_pointer, || (told(subject.name), "denied".to_owned()));
+    let reason = rule
+        .reason
+        .as_deref()
+        .map_or_else(|| format!("{} is denied by this policy", format_name(subject)).into(), Cow::Borrowed);
+    Some(Verdict::Deny { rule: &rule.action_pointer, reason })
 }
 
 /// A call of something that is listed, or need not be, on its way to a verdict.
@@ -306,9 +224,7 @@ pub(crate) struct Judgement<'p, 'a, 'o, O> {
 
 impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
     fn verdict(mut self) -> Verdict<'p> {
-        let denied = self
-            .denied_by_deny_if()
-            .or_else(|| self.denied_by_require());
+        let denied = self.denied_by_deny_if().or_else(|| self.denied_by_require());
         if let Some(verdict) = denied {
             return verdict;
         }
@@ -319,22 +235,11 @@ impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
         match self.asks() {
             Some((rule, patience)) => {
                 let reason = self.rule.and_then(|rule| rule.reason.as_deref());
-                Verdict::Approve {
-                    rule,
-                    reason,
-                    timeout: patience.timeout,
-                    hold: patience.hold,
-                    charges,
-                }
+                Verdict::Approve { rule, reason, timeout: patience.timeout, hold: patience.hold, charges }
             }
             None => {
                 let rule = self.rule.map_or(DEFAULT, |rule| &rule.pointer);
-                self.observer.note(rule, || {
-                    (
-                        told(self.subject.name),
-                        "allowed, if its limits have room".to_owned(),
-                    )
-                });
+                self.observer.note(rule, || (told(self.subject.name), "allowed, if its limits have room".to_owned()));
                 Verdict::Allow { rule, charges }
             }
         }
@@ -349,12 +254,10 @@ impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
         for rule in self.rules() {
             for entry in &rule.deny_if {
                 if let Some(doubt) = self.matches(entry) {
-                    return Some(deny(rule, entry, doubt, || {
-                        match entry.conditions.as_slice() {
-                            [] => "calls like this one are denied".to_owned(),
-                            conditions => {
-                                format!("calls with such {} are denied", paths(conditions))
-                            }
+                    return Some(deny(rule, entry, doubt, || match entry.conditions.as_slice() {
+                        [] => "calls like this one are denied".to_owned(),
+                        conditions => {
+                            format!("calls with such {} are denied", paths(conditions))
                         }
                     }));
                 }
@@ -374,15 +277,10 @@ impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
                         Outcome::True => continue,
                         Outcome::False => ("does not meet what the policy requires", None),
                         Outcome::Absent => ("is missing, and the policy requires it", None),
-                        Outcome::Undetermined(doubt) => {
-                            ("cannot be judged", Some((path.as_str(), doubt)))
-                        }
+                        Outcome::Undetermined(doubt) => ("cannot be judged", Some((path.as_str(), doubt))),
                     };
                     self.observer.note(&entry.pointer, || {
-                        (
-                            "`require`".to_owned(),
-                            "denied: not every condition is true".to_owned(),
-                        )
+                        ("`require`".to_owned(), "denied: not every condition is true".to_owned())
                     });
                     return Some(deny(rule, entry, doubt, || format!("`{path}` {why}")));
                 }
@@ -400,30 +298,19 @@ impl<'p, O: Observer> Judgement<'p, '_, '_, O> {
             match outcome {
                 Outcome::True => {}
                 Outcome::False | Outcome::Absent => return None,
-                Outcome::Undetermined(doubt) => {
-                    doubtful = doubtful.or(Some((condition.written.as_str(), doubt)))
-                }
+                Outcome::Undetermined(doubt) => doubtful = doubtful.or(Some((condition.written.as_str(), doubt))),
             }
         }
         self.observer.note(&entry.pointer, || {
-            let result = if doubtful.is_some() {
-                "matches: it cannot be told that it does not"
-            } else {
-                "matches"
-            };
+            let result = if doubtful.is_some() { "matches: it cannot be told that it does not" } else { "matches" };
             ("all conditions".to_owned(), result.to_owned())
         });
         Some(doubtful)
     }
 
     fn asks(&mut self) -> Option<(&'p str, Patience)> {
-        if let Some(rule) = self
-            .rule
-            .filter(|rule| rule.action == Action::RequireApproval)
-        {
-            self.observer.note(&rule.action_pointer, || {
-                (told(self.subject.name), "asks for approval".to_owned())
-            });
+        if let Some(rule) = self.rule.filter(|rule| rule.action == Action::RequireApproval) {
+            self.observer.note(&rule.action_pointer, || (told(self.subject.name), "asks for approval".to_owned()));
             return Some((&rule.action_pointer, rule.patience));
         }
         for rule in self.rules() {
@@ -447,23 +334,15 @@ fn deny<'p>(
     let own = entry.on_deny.as_deref().or(rule.reason.as_deref());
     let reason = match (own, doubt) {
         (Some(own), None) => Cow::Borrowed(own),
-        (Some(own), Some((path, doubt))) => {
-            format!("{own} (`{path}` cannot be judged: {doubt})").into()
-        }
+        (Some(own), Some((path, doubt))) => format!("{own} (`{path}` cannot be judged: {doubt})").into(),
         (None, Some((path, doubt))) => format!("`{path}` cannot be judged: {doubt}").into(),
         (None, None) => otherwise().into(),
     };
-    Verdict::Deny {
-        rule: &entry.pointer,
-        reason,
-    }
+    Verdict::Deny { rule: &entry.pointer, reason }
 }
 
 fn paths(conditions: &[Condition]) -> String {
-    let names: Vec<String> = conditions
-        .iter()
-        .map(|condition| format!("`{}`", condition.written))
-        .collect();
+    let names: Vec<String> = conditions.iter().map(|condition| format!("`{}`", condition.written)).collect();
     names.join(" and ")
 }
 

@@ -115,16 +115,7 @@ pub struct Limit {
 /// Limits are the same if they are the same rule of equal policies.
 impl PartialEq for Limit {
     fn eq(&self, other: &Self) -> bool {
-        let key = |limit: &Self| {
-            (
-                limit.rule.clone(),
-                limit.scope,
-                limit.window,
-                limit.kind,
-                limit.max,
-                limit.count,
-            )
-        };
+        let key = |limit: &Self| (limit.rule.clone(), limit.scope, limit.window, limit.kind, limit.max, limit.count);
         key(self) == key(other) && self.counter == other.counter && self.on_deny == other.on_deny
     }
 }
@@ -187,10 +178,7 @@ impl Section {
         if let Some(rule) = self.exact.get(name) {
             return Found::Rule(rule);
         }
-        let mut matching = self
-            .patterns
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(name));
+        let mut matching = self.patterns.iter().filter(|(pattern, _)| pattern.matches(name));
         let Some((best, rule)) = matching.next() else {
             return Found::Unlisted;
         };
@@ -201,9 +189,7 @@ impl Section {
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.exact
-            .values()
-            .chain(self.patterns.iter().map(|(_, rule)| rule))
+        self.exact.values().chain(self.patterns.iter().map(|(_, rule)| rule))
     }
 }
 
@@ -257,10 +243,7 @@ pub(crate) struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(60 * 60),
-            hold: Duration::ZERO,
-        }
+        Self { timeout: Duration::from_secs(60 * 60), hold: Duration::ZERO }
     }
 }
 

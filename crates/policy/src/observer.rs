@@ -24,11 +24,7 @@ impl Observer for () {
 impl Observer for Vec<Step> {
     fn note(&mut self, rule: &str, words: impl FnOnce() -> (String, String)) {
         let (looked_at, result) = words();
-        self.push(Step {
-            rule: rule.to_owned(),
-            looked_at,
-            result,
-        });
+        self.push(Step { rule: rule.to_owned(), looked_at, result });
     }
 
     fn condition(&mut self, entry: &Entry, index: usize, condition: &Condition, outcome: Outcome) {
@@ -38,23 +34,16 @@ impl Observer for Vec<Step> {
             Outcome::Absent => "absent, so not true".to_owned(),
             Outcome::Undetermined(doubt) => format!("undetermined: {doubt}"),
         };
-        let looked_at = format!(
-            "`{}` {} {}",
-            condition.written,
-            condition.operator.as_str(),
-            expected(&condition.test)
-        );
-        self.push(Step {
-            rule: format!("{}/conditions/{index}", entry.pointer),
-            looked_at,
-            result,
-        });
+        let looked_at =
+            format!("`{}` {} {}", condition.written, condition.operator.as_str(), expected(&condition.test));
+        self.push(Step { rule: format!("{}/conditions/{index}", entry.pointer), looked_at, result });
     }
 }
 
 fn expected(test: &Test) -> String {
     match test {
-        Test::Equal(scalar, _) | Test::Contains(scalar) => scalar.to_string(),
+        Test::Equal(scalar, _) => scalar.to_string(),
+        Test::Contains(needle) => needle.scalar.to_string(),
         Test::Member(scalars, _) => {
             let members: Vec<String> = scalars.iter().map(ToString::to_string).collect();
             format!("[{}]", members.join(", "))

@@ -53,10 +53,7 @@ pub(crate) struct BadPath {
 
 impl BadPath {
     fn new(text: &str, why: &str, help: &str) -> Self {
-        Self {
-            message: format!("`{text}` is not a path: {why}"),
-            help: help.to_owned(),
-        }
+        Self { message: format!("`{text}` is not a path: {why}"), help: help.to_owned() }
     }
 }
 
@@ -110,11 +107,7 @@ fn arguments(text: &str, ground: Ground) -> Result<Vec<Step>, BadPath> {
     for part in rest.split('.') {
         let (name, places) = part.split_at(part.find('[').unwrap_or(part.len()));
         if name.is_empty() {
-            return Err(BadPath::new(
-                text,
-                "a step is empty",
-                "write a name between the dots",
-            ));
+            return Err(BadPath::new(text, "a step is empty", "write a name between the dots"));
         }
         if name.contains(['*', ']']) {
             return Err(BadPath::new(
@@ -123,27 +116,18 @@ fn arguments(text: &str, ground: Ground) -> Result<Vec<Step>, BadPath> {
                 "write array steps as `[*]` or `[0]` after a name",
             ));
         }
-        steps.push(Step::Key(Key {
-            text: name.to_owned(),
-            hash: FoldedHash::of(name),
-        }));
+        steps.push(Step::Key(Key { text: name.to_owned(), hash: FoldedHash::of(name) }));
         array_steps(text, places, &mut steps)?;
     }
     if steps.len() > MAX_STEPS {
-        return Err(BadPath::new(
-            text,
-            &format!("it has more than {MAX_STEPS} steps"),
-            "use a shorter path",
-        ));
+        return Err(BadPath::new(text, &format!("it has more than {MAX_STEPS} steps"), "use a shorter path"));
     }
     Ok(steps)
 }
 
 fn array_steps(text: &str, mut places: &str, steps: &mut Vec<Step>) -> Result<(), BadPath> {
     while !places.is_empty() {
-        let inside = places
-            .strip_prefix('[')
-            .and_then(|rest| rest.split_once(']'));
+        let inside = places.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let Some((place, rest)) = inside else {
             return Err(BadPath::new(
                 text,
@@ -188,6 +172,5 @@ fn last_name(text: &str) -> &str {
     let rest = ["arguments.", "argument.", "arg.", "params.", "$.", "args."]
         .iter()
         .find_map(|prefix| text.strip_prefix(prefix));
-    rest.filter(|rest| !rest.is_empty())
-        .unwrap_or(if text.is_empty() { "amount" } else { text })
+    rest.filter(|rest| !rest.is_empty()).unwrap_or(if text.is_empty() { "amount" } else { text })
 }

@@ -28,9 +28,7 @@ impl Pattern {
             return name == first;
         };
         // The ends are fixed; each piece between them is taken as early as possible, which leaves the most for the others.
-        let middle = name
-            .strip_prefix(first.as_str())
-            .and_then(|rest| rest.strip_suffix(last.as_str()));
+        let middle = name.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()));
         middle
             .and_then(|middle| {
                 between.iter().try_fold(middle, |rest, piece| {
@@ -44,10 +42,7 @@ impl Pattern {
     /// Whether there is a name that both match, for two patterns that have a star.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         let ends = |pattern: &Self| {
-            (
-                pattern.pieces.first().cloned().unwrap_or_default(),
-                pattern.pieces.last().cloned().unwrap_or_default(),
-            )
+            (pattern.pieces.first().cloned().unwrap_or_default(), pattern.pieces.last().cloned().unwrap_or_default())
         };
         let ((my_start, my_end), (their_start, their_end)) = (ends(self), ends(other));
         // Between its ends a pattern with a star takes anything, the pieces of the other one included.

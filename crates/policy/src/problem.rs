@@ -56,11 +56,7 @@ impl<'a> Lines<'a> {
     pub(crate) fn place(&self, at: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|start| *start <= at).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
-        let before = self
-            .text
-            .as_bytes()
-            .get(start..at.min(self.text.len()))
-            .unwrap_or_default();
+        let before = self.text.as_bytes().get(start..at.min(self.text.len())).unwrap_or_default();
         // Every byte that does not continue a character begins one.
         let column = before.iter().filter(|byte| (**byte & 0xC0) != 0x80).count() + 1;
         (line, column)
@@ -75,14 +71,6 @@ impl<'a> Lines<'a> {
         help: String,
     ) -> Problem {
         let (line, column) = self.place(span.start);
-        Problem {
-            severity,
-            pointer,
-            message,
-            help,
-            span,
-            line,
-            column,
-        }
+        Problem { severity, pointer, message, help, span, line, column }
     }
 }

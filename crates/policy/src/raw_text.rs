@@ -60,10 +60,7 @@ impl Characters<'_> {
         let decoded = self.unit().and_then(|unit| match unit {
             0xD800..=0xDBFF => {
                 self.rest = self.rest.strip_prefix("\\u")?;
-                let low = self
-                    .unit()?
-                    .checked_sub(0xDC00)
-                    .filter(|low| *low < 0x400)?;
+                let low = self.unit()?.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
                 char::from_u32(0x10000 + ((unit - 0xD800) << 10) + low)
             }
             other => char::from_u32(other),
@@ -73,10 +70,7 @@ impl Characters<'_> {
 
     fn unit(&mut self) -> Option<u32> {
         let (digits, rest) = self.rest.split_at_checked(4)?;
-        let unit = digits
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit())
-            .then(|| u32::from_str_radix(digits, 16).ok())?;
+        let unit = digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?;
         self.rest = rest;
         unit
     }
@@ -92,34 +86,30 @@ pub(crate) struct FoldedHash(u32);
 impl FoldedHash {
     /// The hash of a name, escapes resolved.
     pub(crate) fn of(name: &str) -> Self {
-        if name.is_ascii() {
-            Self::of_ascii(name.as_bytes())
-        } else {
-            Self::of_characters(name.chars())
-        }
+        if name.is_ascii() { Self::of_ascii(name.as_bytes()) } else { Self::of_characters(name.chars()) }
     }
 
     /// The hash of a key as it stands in the text.
     pub(crate) fn of_raw(key: RawText<'_>) -> Self {
-        let plain = key.0.is_ascii() && memchr::memchr(b'\\', key.0.as_bytes()).is_none();
-        if plain {
-            Self::of_ascii(key.0.as_bytes())
-        } else {
-            Self::of_characters(key.characters())
+        let mut hash = HASH_START;
+        for byte in key.0.bytes() {
+            if !byte.is_ascii() || byte == b'\\' {
+                return Self::of_characters(key.characters());
+            }
+            hash = mix(hash, byte.to_ascii_lowercase());
         }
+        Self(hash)
     }
 
     fn of_ascii(name: &[u8]) -> Self {
-        Self(name.iter().fold(HASH_START, |hash, byte| {
-            mix(hash, byte.to_ascii_lowercase())
-        }))
+        Self(name.iter().fold(HASH_START, |hash, byte| mix(hash, byte.to_ascii_lowercase())))
     }
 
     fn of_characters(name: impl Iterator<Item = char>) -> Self {
         let mut buffer = [0; 4];
-        Self(folded(name).fold(HASH_START, |hash, character| {
-            character.encode_utf8(&mut buffer).bytes().fold(hash, mix)
-        }))
+        Self(
+            folded(name).fold(HASH_START, |hash, character| character.encode_utf8(&mut buffer).bytes().fold(hash, mix)),
+        )
     }
 }
 
@@ -135,11 +125,8 @@ pub(crate) fn folded(characters: impl Iterator<Item = char>) -> impl Iterator<It
     characters.flat_map(|character| {
         let kept = (character == 'ı').then_some(character);
         let other = (character != 'ı').then_some(character);
-        let changed = other
-            .into_iter()
-            .flat_map(char::to_lowercase)
-            .flat_map(char::to_uppercase)
-            .flat_map(char::to_lowercase);
+        let changed =
+            other.into_iter().flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
         kept.into_iter().chain(changed)
     })
 }

@@ -28,11 +28,7 @@ pub(crate) fn has_dot_segments(uri: &str) -> bool {
 
 fn dotted(text: &[u8]) -> bool {
     // What readers of URLs drop before they look at anything else.
-    let kept: Vec<u8> = text
-        .iter()
-        .copied()
-        .filter(|byte| !matches!(byte, b'\t' | b'\n' | b'\r' | 0))
-        .collect();
+    let kept: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\t' | b'\n' | b'\r' | 0)).collect();
     kept.split(|byte| matches!(byte, b'/' | b'\\' | b'?' | b'#' | b':' | b';'))
         .any(|segment| matches!(segment.trim_ascii(), b"." | b".."))
 }
@@ -43,9 +39,7 @@ fn decoded_once(text: &[u8]) -> Vec<u8> {
     loop {
         match rest {
             [] => return out,
-            [b'%', high, low, after @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 out.push(hex(*high) << 4 | hex(*low));
                 rest = after;
             }

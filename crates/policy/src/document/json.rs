@@ -17,27 +17,15 @@ struct Reader<'a> {
 }
 
 pub(super) fn read(text: &str, lines: &Lines<'_>) -> Result<Node, Vec<Problem>> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        depth: 0,
-    };
+    let mut reader = Reader { text, at: 0, depth: 0 };
     if text.starts_with('\u{feff}') {
         reader.at = '\u{feff}'.len_utf8();
     }
     reader.document().map_err(|stop| {
-        let end = text
-            .get(stop.at..)
-            .and_then(|rest| rest.chars().next())
-            .map_or(stop.at, |next| stop.at + next.len_utf8());
+        let end =
+            text.get(stop.at..).and_then(|rest| rest.chars().next()).map_or(stop.at, |next| stop.at + next.len_utf8());
         let message = format!("not valid JSON: {}", stop.message);
-        vec![lines.problem(
-            Severity::Error,
-            String::new(),
-            stop.at..end,
-            message,
-            stop.help.to_owned(),
-        )]
+        vec![lines.problem(Severity::Error, String::new(), stop.at..end, message, stop.help.to_owned())]
     })
 }
 
@@ -47,10 +35,7 @@ impl Reader<'_> {
         let root = self.value()?;
         self.skip_space();
         if self.at < self.text.len() {
-            return Err(self.stop(
-                "there is more text after the end of the document",
-                "remove it",
-            ));
+            return Err(self.stop("there is more text after the end of the document", "remove it"));
         }
         Ok(root)
     }
@@ -69,34 +54,22 @@ impl Reader<'_> {
                 return Err(self.stop("text stands in single quotes", "use double quotes"));
             }
             Some(b'/' | b'#') => {
-                return Err(self.stop(
-                    "JSON has no comments",
-                    "remove the comment, or write the document in YAML",
-                ));
+                return Err(self.stop("JSON has no comments", "remove the comment, or write the document in YAML"));
             }
             Some(b'}' | b']' | b',' | b':') => {
-                return Err(self.stop(
-                    "a value is missing here",
-                    "write one, or remove the comma before it",
-                ));
+                return Err(self.stop("a value is missing here", "write one, or remove the comma before it"));
             }
             Some(_) => return Err(self.stop("this is no value", "put text in double quotes")),
             None => {
                 return Err(self.stop("the document ends where a value should be", "complete it"));
             }
         };
-        Ok(Node {
-            kind,
-            span: start..self.at,
-        })
+        Ok(Node { kind, span: start..self.at })
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Result<NodeKind, Stop>) -> Result<NodeKind, Stop> {
         if self.depth == MAX_DEPTH {
-            return Err(self.stop(
-                &format!("it is nested more than {MAX_DEPTH} deep"),
-                "make it flatter",
-            ));
+            return Err(self.stop(&format!("it is nested more than {MAX_DEPTH} deep"), "make it flatter"));
         }
         self.depth += 1;
         self.at += 1;
@@ -114,10 +87,9 @@ impl Reader<'_> {
         loop {
             self.skip_space();
             if self.peek() != Some(b'"') {
-                return Err(self.stop(
-                    "a key in double quotes is missing here",
-                    "write one, or remove the comma before it",
-                ));
+                return Err(
+                    self.stop("a key in double quotes is missing here", "write one, or remove the comma before it")
+                );
             }
             let start = self.at;
             let key = self.string()?;
@@ -127,20 +99,15 @@ impl Reader<'_> {
                 return Err(self.stop("a `:` is missing after the key", "write `\"key\": value`"));
             }
             self.skip_space();
-            entries.push(Entry {
-                key,
-                key_span,
-                value: self.value()?,
-            });
+            entries.push(Entry { key, key_span, value: self.value()? });
             self.skip_space();
             if self.take(b'}') {
                 return Ok(NodeKind::Map(entries));
             }
             if !self.take(b',') {
-                return Err(self.stop(
-                    "a `,` or `}` is missing here",
-                    "separate entries by `,` and close the object with `}`",
-                ));
+                return Err(
+                    self.stop("a `,` or `}` is missing here", "separate entries by `,` and close the object with `}`")
+                );
             }
         }
     }
@@ -159,10 +126,9 @@ impl Reader<'_> {
                 return Ok(NodeKind::List(members));
             }
             if !self.take(b',') {
-                return Err(self.stop(
-                    "a `,` or `]` is missing here",
-                    "separate members by `,` and close the list with `]`",
-                ));
+                return Err(
+                    self.stop("a `,` or `]` is missing here", "separate members by `,` and close the list with `]`")
+                );
             }
         }
     }
@@ -173,10 +139,7 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let rest = self.text.get(self.at..).unwrap_or_default();
-            let plain = rest
-                .bytes()
-                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f))
-                .count();
+            let plain = rest.bytes().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
             out.push_str(rest.get(..plain).unwrap_or_default());
             self.at += plain;
             match self.peek() {
@@ -186,10 +149,7 @@ impl Reader<'_> {
                 }
                 Some(b'\\') => out.push(self.escape()?),
                 Some(_) => {
-                    return Err(self.stop(
-                        "text has a control character",
-                        "write it as an escape such as `\\n`",
-                    ));
+                    return Err(self.stop("text has a control character", "write it as an escape such as `\\n`"));
                 }
                 None => {
                     self.at = opening;
@@ -215,10 +175,7 @@ impl Reader<'_> {
             Some(b'u') => return self.unicode_escape(start),
             _ => {
                 self.at = start;
-                return Err(self.stop(
-                    "an escape is not one that JSON has",
-                    "write a backslash as `\\\\`",
-                ));
+                return Err(self.stop("an escape is not one that JSON has", "write a backslash as `\\\\`"));
             }
         };
         Ok(plain)
@@ -245,26 +202,21 @@ impl Reader<'_> {
     }
 
     fn hex(&mut self) -> Option<u32> {
-        let digits = self
-            .text
-            .get(self.at..self.at + 4)
-            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        let digits =
+            self.text.get(self.at..self.at + 4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
         self.at += 4;
         u32::from_str_radix(digits, 16).ok()
     }
 
     fn number(&mut self) -> Result<NodeKind, Stop> {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let length = rest
-            .bytes()
-            .take_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
-            .count();
+        let length =
+            rest.bytes().take_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')).count();
         let text = rest.get(..length).unwrap_or_default();
         if !is_number(text) {
-            return Err(self.stop(
-                &format!("`{text}` is no number"),
-                "write digits, without leading zeros or a leading `+`",
-            ));
+            return Err(
+                self.stop(&format!("`{text}` is no number"), "write digits, without leading zeros or a leading `+`")
+            );
         }
         self.at += length;
         Ok(NodeKind::Number(text.to_owned()))
@@ -282,10 +234,7 @@ impl Reader<'_> {
 
     fn skip_space(&mut self) {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        self.at += rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-            .count();
+        self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
     }
 
     fn peek(&self) -> Option<u8> {
@@ -299,11 +248,7 @@ impl Reader<'_> {
     }
 
     fn stop(&self, message: &str, help: &'static str) -> Stop {
-        Stop {
-            at: self.at,
-            message: message.to_owned(),
-            help,
-        }
+        Stop { at: self.at, message: message.to_owned(), help }
     }
 }
 

@@ -36,15 +36,8 @@ impl Format {
     /// The format that a file's name suggests: JSON if it ends in `.json`, YAML otherwise.
     #[must_use]
     pub fn of_file_name(name: &str) -> Self {
-        let ending = name
-            .len()
-            .checked_sub(5)
-            .and_then(|start| name.get(start..));
-        if ending.is_some_and(|ending| ending.eq_ignore_ascii_case(".json")) {
-            Self::Json
-        } else {
-            Self::Yaml
-        }
+        let ending = name.len().checked_sub(5).and_then(|start| name.get(start..));
+        if ending.is_some_and(|ending| ending.eq_ignore_ascii_case(".json")) { Self::Json } else { Self::Yaml }
     }
 
     /// What the format is called.
@@ -110,11 +103,7 @@ impl Node {
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             NodeKind::String(text) => Some(text),
-            NodeKind::Null
-            | NodeKind::Bool(_)
-            | NodeKind::Number(_)
-            | NodeKind::List(_)
-            | NodeKind::Map(_) => None,
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) | NodeKind::List(_) | NodeKind::Map(_) => None,
         }
     }
 
@@ -123,11 +112,7 @@ impl Node {
     pub fn as_map(&self) -> Option<&[Entry]> {
         match &self.kind {
             NodeKind::Map(entries) => Some(entries),
-            NodeKind::Null
-            | NodeKind::Bool(_)
-            | NodeKind::Number(_)
-            | NodeKind::List(_)
-            | NodeKind::String(_) => None,
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) | NodeKind::List(_) | NodeKind::String(_) => None,
         }
     }
 
@@ -136,21 +121,14 @@ impl Node {
     pub fn as_list(&self) -> Option<&[Node]> {
         match &self.kind {
             NodeKind::List(members) => Some(members),
-            NodeKind::Null
-            | NodeKind::Bool(_)
-            | NodeKind::Number(_)
-            | NodeKind::Map(_)
-            | NodeKind::String(_) => None,
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_) | NodeKind::Map(_) | NodeKind::String(_) => None,
         }
     }
 
     /// The value of a key, if the node is an object that has it; the first one if it has it twice.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node> {
-        self.as_map()?
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.value)
+        self.as_map()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
     fn has_children(&self) -> bool {
@@ -178,18 +156,9 @@ impl Node {
 pub fn parse(text: &str, format: Format) -> Result<Document, Vec<Problem>> {
     let lines = Lines::new(text);
     if text.len() > MAX_BYTES {
-        let message = format!(
-            "the document has {} bytes, more than the {MAX_BYTES} that are allowed",
-            text.len()
-        );
+        let message = format!("the document has {} bytes, more than the {MAX_BYTES} that are allowed", text.len());
         let help = "split it into several documents".to_owned();
-        return Err(vec![lines.problem(
-            Severity::Error,
-            String::new(),
-            0..0,
-            message,
-            help,
-        )]);
+        return Err(vec![lines.problem(Severity::Error, String::new(), 0..0, message, help)]);
     }
     let (root, mut problems) = match format {
         Format::Json => (json::read(text, &lines)?, Vec::new()),
@@ -201,11 +170,7 @@ pub fn parse(text: &str, format: Format) -> Result<Document, Vec<Problem>> {
 
 /// Reports every key that an object has twice, once for each place in the text.
 pub(crate) fn duplicates(root: &Node, at: &Pointer, lines: &Lines<'_>) -> Vec<Problem> {
-    let mut search = Duplicates {
-        lines,
-        reported: HashSet::new(),
-        problems: Vec::new(),
-    };
+    let mut search = Duplicates { lines, reported: HashSet::new(), problems: Vec::new() };
     search.visit(root, at);
     search.problems
 }
@@ -220,11 +185,7 @@ impl Duplicates<'_> {
     fn visit(&mut self, node: &Node, at: &Pointer) {
         match &node.kind {
             NodeKind::List(members) => {
-                for (index, member) in members
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, member)| member.has_children())
-                {
+                for (index, member) in members.iter().enumerate().filter(|(_, member)| member.has_children()) {
                     self.visit(member, &at.index(index));
                 }
             }
@@ -251,16 +212,10 @@ impl Duplicates<'_> {
 
     fn report(&mut self, entry: &Entry, first: usize, at: &Pointer) {
         let (line, _) = self.lines.place(first);
-        let message = format!(
-            "duplicate key `{}`: it is already on line {line}",
-            entry.key
-        );
+        let message = format!("duplicate key `{}`: it is already on line {line}", entry.key);
         let help = "keep one of the two; readers differ in which one they would take".to_owned();
         let pointer = at.key(&entry.key).as_str().to_owned();
         let span = entry.key_span.clone();
-        self.problems.push(
-            self.lines
-                .problem(Severity::Error, pointer, span, message, help),
-        );
+        self.problems.push(self.lines.problem(Severity::Error, pointer, span, message, help));
     }
 }

@@ -22,11 +22,7 @@ impl<'a> Places<'a> {
                 starts.push(at + 1);
             }
         }
-        Self {
-            text,
-            starts,
-            last: (0, 0, 0),
-        }
+        Self { text, starts, last: (0, 0, 0) }
     }
 
     pub(super) fn range(&mut self, span: Span) -> Range<usize> {
@@ -39,16 +35,11 @@ impl<'a> Places<'a> {
             return self.text.len();
         };
         let (passed, start) = match self.last {
-            (known_line, known_column, at) if known_line == line && known_column <= column => {
-                (known_column, at)
-            }
+            (known_line, known_column, at) if known_line == line && known_column <= column => (known_column, at),
             _ => (0, *line_start),
         };
         let rest = self.text.get(start..).unwrap_or_default();
-        let at = rest
-            .char_indices()
-            .nth(column - passed)
-            .map_or(self.text.len(), |(at, _)| start + at);
+        let at = rest.char_indices().nth(column - passed).map_or(self.text.len(), |(at, _)| start + at);
         self.last = (line, column, at);
         at
     }

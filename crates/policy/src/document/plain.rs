@@ -26,16 +26,13 @@ pub(super) fn plain(text: &str) -> Plain {
         return Plain::Refused("is not a finite number");
     }
     let based = |prefix, digit: fn(&u8) -> bool| {
-        text.strip_prefix(prefix)
-            .is_some_and(|digits: &str| !digits.is_empty() && digits.as_bytes().iter().all(digit))
+        text.strip_prefix(prefix).is_some_and(|digits: &str| !digits.is_empty() && digits.as_bytes().iter().all(digit))
     };
     if based("0o", |byte| matches!(byte, b'0'..=b'7')) || based("0x", u8::is_ascii_hexdigit) {
         return Plain::Refused("is an octal or hexadecimal number");
     }
     match decimal(size) {
-        Some(number) if json::is_number(&number) => {
-            Plain::Value(NodeKind::Number(format!("{sign}{number}")))
-        }
+        Some(number) if json::is_number(&number) => Plain::Value(NodeKind::Number(format!("{sign}{number}"))),
         Some(_) => Plain::Refused("has leading zeros, which some readers take for octal"),
         None => Plain::Value(NodeKind::String(text.to_owned())),
     }

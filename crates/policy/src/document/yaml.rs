@@ -53,13 +53,7 @@ pub(super) fn read(text: &str, lines: &Lines<'_>) -> Result<(Node, Vec<Problem>)
         Err(stop) => {
             let message = format!("not valid YAML: {}", stop.message);
             let mut problems = reader.problems;
-            problems.push(lines.problem(
-                Severity::Error,
-                String::new(),
-                stop.span,
-                message,
-                stop.help.to_owned(),
-            ));
+            problems.push(lines.problem(Severity::Error, String::new(), stop.span, message, stop.help.to_owned()));
             Err(problems)
         }
     }
@@ -73,10 +67,8 @@ impl<'a> Reader<'a> {
             if event == Event::StreamEnd {
                 break;
             }
-            let between = matches!(
-                event,
-                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing
-            );
+            let between =
+                matches!(event, Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing);
             if between {
                 continue;
             }
@@ -89,19 +81,14 @@ impl<'a> Reader<'a> {
             }
             root = Some(self.node(event, span, &Pointer::root(), 0)?.0);
         }
-        Ok(root.unwrap_or(Node {
-            kind: NodeKind::Null,
-            span: 0..0,
-        }))
+        Ok(root.unwrap_or(Node { kind: NodeKind::Null, span: 0..0 }))
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Range<usize>), Stop> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, self.places.range(span))),
             Some(Err(error)) => {
-                let at = self
-                    .places
-                    .offset(error.marker().line(), error.marker().col());
+                let at = self.places.offset(error.marker().line(), error.marker().col());
                 Err(Stop {
                     span: at..at,
                     message: error.info().to_owned(),
@@ -112,13 +99,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn node(
-        &mut self,
-        event: Event<'a>,
-        span: Range<usize>,
-        at: &Pointer,
-        depth: usize,
-    ) -> Result<Built, Stop> {
+    fn node(&mut self, event: Event<'a>, span: Range<usize>, at: &Pointer, depth: usize) -> Result<Built, Stop> {
         if depth > MAX_DEPTH {
             return Err(Stop {
                 span,
@@ -148,11 +129,7 @@ impl<'a> Reader<'a> {
             | Event::DocumentEnd
             | Event::SequenceEnd
             | Event::MappingEnd => {
-                return Err(Stop {
-                    span,
-                    message: "a value is missing here".to_owned(),
-                    help: "write one",
-                });
+                return Err(Stop { span, message: "a value is missing here".to_owned(), help: "write one" });
             }
         };
         if anchor != 0 {
@@ -168,17 +145,9 @@ impl<'a> Reader<'a> {
             let (event, here) = self.next()?;
             if event == Event::SequenceEnd {
                 end = end.max(closing(&here, end));
-                return Ok((
-                    Node {
-                        kind: NodeKind::List(members),
-                        span: span.start..end,
-                    },
-                    nodes,
-                    height,
-                ));
+                return Ok((Node { kind: NodeKind::List(members), span: span.start..end }, nodes, height));
             }
-            let (member, size, depth_below) =
-                self.node(event, here, &at.index(members.len()), depth + 1)?;
+            let (member, size, depth_below) = self.node(event, here, &at.index(members.len()), depth + 1)?;
             (nodes, height) = (nodes + size, height.max(depth_below + 1));
             end = end.max(member.span.end);
             members.push(member);
@@ -191,32 +160,17 @@ impl<'a> Reader<'a> {
             let (event, key_span) = self.next()?;
             if event == Event::MappingEnd {
                 end = end.max(closing(&key_span, end));
-                return Ok((
-                    Node {
-                        kind: NodeKind::Map(entries),
-                        span: span.start..end,
-                    },
-                    nodes,
-                    height,
-                ));
+                return Ok((Node { kind: NodeKind::Map(entries), span: span.start..end }, nodes, height));
             }
             let key = self.key(event, &key_span, at, depth)?;
             let (event, here) = self.next()?;
-            let here = if here.is_empty() {
-                key_span.end..key_span.end
-            } else {
-                here
-            };
+            let here = if here.is_empty() { key_span.end..key_span.end } else { here };
             let below = key.as_deref().map_or_else(|| at.clone(), |key| at.key(key));
             let (value, size, depth_below) = self.node(event, here, &below, depth + 1)?;
             (nodes, height) = (nodes + size, height.max(depth_below + 1));
             end = end.max(value.span.end).max(key_span.end);
             if let Some(key) = key {
-                entries.push(Entry {
-                    key,
-                    key_span,
-                    value,
-                });
+                entries.push(Entry { key, key_span, value });
             }
         }
     }
@@ -240,12 +194,7 @@ impl<'a> Reader<'a> {
                 Ok(None)
             }
             Event::Scalar(text, ScalarStyle::Plain, _, None) if text.is_empty() => {
-                self.problem(
-                    at.clone(),
-                    span,
-                    "a key is empty",
-                    "write a name before the `:`",
-                );
+                self.problem(at.clone(), span, "a key is empty", "write a name before the `:`");
                 Ok(None)
             }
             Event::Scalar(text, _, _, tag) => {
@@ -254,12 +203,7 @@ impl<'a> Reader<'a> {
                 Ok(Some(text.into_owned()))
             }
             Event::SequenceStart(..) | Event::MappingStart(..) => {
-                self.problem(
-                    at.clone(),
-                    span,
-                    "a key is not plain text",
-                    "write it as text",
-                );
+                self.problem(at.clone(), span, "a key is not plain text", "write it as text");
                 self.node(event, span.clone(), at, depth + 1)?;
                 Ok(None)
             }
@@ -271,24 +215,14 @@ impl<'a> Reader<'a> {
             | Event::DocumentEnd
             | Event::SequenceEnd
             | Event::MappingEnd => {
-                self.problem(
-                    at.clone(),
-                    span,
-                    "a key is not plain text",
-                    "write it as text",
-                );
+                self.problem(at.clone(), span, "a key is not plain text", "write it as text");
                 Ok(None)
             }
         }
     }
 
     fn alias(&mut self, anchor: usize, span: Range<usize>, depth: usize) -> Result<Built, Stop> {
-        let Some(Anchor {
-            node,
-            nodes,
-            depth: below,
-        }) = self.anchors.get(&anchor)
-        else {
+        let Some(Anchor { node, nodes, depth: below }) = self.anchors.get(&anchor) else {
             return Err(Stop {
                 span,
                 message: "an alias refers to a key, or to what it stands in itself".to_owned(),
@@ -313,9 +247,7 @@ impl<'a> Reader<'a> {
         if self.nodes > MAX_NODES {
             return Err(Stop {
                 span: span.clone(),
-                message: format!(
-                    "with its aliases written out the document has more than {MAX_NODES} values"
-                ),
+                message: format!("with its aliases written out the document has more than {MAX_NODES} values"),
                 help: "use fewer aliases",
             });
         }
@@ -356,9 +288,7 @@ impl<'a> Reader<'a> {
     }
 
     fn warn_about_word(&mut self, word: &str, span: &Range<usize>, at: &Pointer) {
-        let old = ["yes", "no", "on", "off"]
-            .iter()
-            .any(|old| old.eq_ignore_ascii_case(word));
+        let old = ["yes", "no", "on", "off"].iter().any(|old| old.eq_ignore_ascii_case(word));
         if old {
             let message = format!("`{word}` without quotes is text in YAML 1.2, not true or false");
             let help = format!("write `true` or `false`, or `\"{word}\"` if text is meant");
@@ -374,10 +304,7 @@ impl<'a> Reader<'a> {
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, fitting: &str, span: &Range<usize>, at: &Pointer) {
         if let Some(tag) = tag.filter(|tag| !(tag.is_yaml_core_schema() && tag.suffix == fitting)) {
-            let message = format!(
-                "the YAML tag `{}{}` is not supported here",
-                tag.handle, tag.suffix
-            );
+            let message = format!("the YAML tag `{}{}` is not supported here", tag.handle, tag.suffix);
             self.problem(at.clone(), span, &message, "remove the tag");
         }
     }
@@ -396,9 +323,5 @@ impl<'a> Reader<'a> {
 
 /// The end of a collection: its closing bracket, or for block style, which has none, what ended before it.
 fn closing(end_event: &Range<usize>, so_far: usize) -> usize {
-    if end_event.is_empty() {
-        so_far
-    } else {
-        end_event.end
-    }
+    if end_event.is_empty() { so_far } else { end_event.end }
 }

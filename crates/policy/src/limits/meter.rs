@@ -69,10 +69,7 @@ impl Meter {
         cost: &Decimal,
     ) -> Result<Taken, Full> {
         if cost.is_zero() {
-            return Ok(Taken {
-                cost: Decimal::ZERO,
-                from: Source::Sliding(now),
-            });
+            return Ok(Taken { cost: Decimal::ZERO, from: Source::Sliding(now) });
         }
         if cost.is_negative() || cost > max {
             return Err(Full { retry_after: None });
@@ -94,27 +91,18 @@ impl Meter {
         self.state = state;
         match taken {
             Ok(from) => Ok(Taken { cost: *cost, from }),
-            Err(wait) => Err(Full {
-                retry_after: Some(wait),
-            }),
+            Err(wait) => Err(Full { retry_after: Some(wait) }),
         }
     }
 
     /// Gives back what was taken; does nothing if the window it was taken in is over. Each amount may be given back once.
     pub fn give_back(&mut self, taken: &Taken) {
         match (&mut self.state, taken.from) {
-            (State::Fixed(fixed), Source::Fixed(window, start))
-                if fixed.window == window && fixed.start == start =>
-            {
+            (State::Fixed(fixed), Source::Fixed(window, start)) if fixed.window == window && fixed.start == start => {
                 fixed.used = fixed.used.minus(&Sum::of(&taken.cost));
             }
-            (State::Sliding(sliding), Source::Sliding(at)) => {
-                sliding.give_back(at, &Sum::of(&taken.cost))
-            }
-            (
-                State::Empty | State::Fixed(_) | State::Sliding(_),
-                Source::Fixed(..) | Source::Sliding(_),
-            ) => {}
+            (State::Sliding(sliding), Source::Sliding(at)) => sliding.give_back(at, &Sum::of(&taken.cost)),
+            (State::Empty | State::Fixed(_) | State::Sliding(_), Source::Fixed(..) | Source::Sliding(_)) => {}
         }
     }
 
@@ -134,12 +122,7 @@ impl Meter {
         match &self.state {
             State::Empty => "empty".to_owned(),
             State::Fixed(fixed) => {
-                format!(
-                    "fixed {} {} {}",
-                    fixed.window.seconds(),
-                    fixed.start.as_micros(),
-                    fixed.used
-                )
+                format!("fixed {} {} {}", fixed.window.seconds(), fixed.start.as_micros(), fixed.used)
             }
             State::Sliding(sliding) => {
                 let mut text = "sliding ".to_owned();
@@ -161,9 +144,7 @@ impl Meter {
             Some(("sliding", rest)) => Sliding::parse(rest).map(State::Sliding),
             _ => None,
         };
-        state
-            .map(|state| Self { state })
-            .ok_or_else(|| NotStored(text.to_owned()))
+        state.map(|state| Self { state }).ok_or_else(|| NotStored(text.to_owned()))
     }
 }
 
@@ -171,31 +152,15 @@ impl Fixed {
     /// The window around `now`, or around the latest moment seen if that is later, with what it already holds.
     fn following(state: State, now: Timestamp, window: Window) -> Self {
         match state {
-            State::Empty => Self {
-                window,
-                start: window.start_of(now),
-                used: Sum::default(),
-            },
+            State::Empty => Self { window, start: window.start_of(now), used: Sum::default() },
             State::Fixed(old) => {
                 let start = window.start_of(now.max(old.start));
-                let used = if old.end() <= start {
-                    Sum::default()
-                } else {
-                    old.used
-                };
-                Self {
-                    window,
-                    start,
-                    used,
-                }
+                let used = if old.end() <= start { Sum::default() } else { old.used };
+                Self { window, start, used }
             }
             State::Sliding(old) => {
                 let start = window.start_of(now.max(old.latest()));
-                Self {
-                    window,
-                    start,
-                    used: old.since(start),
-                }
+                Self { window, start, used: old.since(start) }
             }
         }
     }
@@ -223,9 +188,7 @@ fn sliding_following(state: State, now: Timestamp, window: Window) -> Sliding {
         State::Empty => Sliding::new(window, now),
         State::Fixed(old) => {
             let latest = now.max(old.start);
-            let last = latest.min(Timestamp::from_micros(
-                old.end().as_micros().saturating_sub(1),
-            ));
+            let last = latest.min(Timestamp::from_micros(old.end().as_micros().saturating_sub(1)));
             let mut sliding = Sliding::new(window, latest);
             sliding.assume(old.start, last, old.used);
             sliding
@@ -236,11 +199,7 @@ fn sliding_following(state: State, now: Timestamp, window: Window) -> Sliding {
 fn decode_fixed(text: &str) -> Option<Fixed> {
     let (window, rest) = text.split_once(' ')?;
     let (start, used) = rest.split_once(' ')?;
-    Some(Fixed {
-        window: parse_window(window)?,
-        start: parse_moment(start)?,
-        used: Sum::parse(used)?,
-    })
+    Some(Fixed { window: parse_window(window)?, start: parse_moment(start)?, used: Sum::parse(used)? })
 }
 
 pub(super) fn parse_window(text: &str) -> Option<Window> {
@@ -256,12 +215,7 @@ impl Taken {
     #[must_use]
     pub fn encode(&self) -> String {
         match self.from {
-            Source::Fixed(window, start) => format!(
-                "fixed {} {} {}",
-                window.seconds(),
-                start.as_micros(),
-                self.cost
-            ),
+            Source::Fixed(window, start) => format!("fixed {} {} {}", window.seconds(), start.as_micros(), self.cost),
             Source::Sliding(at) => format!("sliding {} {}", at.as_micros(), self.cost),
         }
     }
@@ -281,10 +235,7 @@ impl Taken {
             Some("sliding") => words.next().and_then(parse_moment).map(Source::Sliding),
             _ => None,
         };
-        let cost = words
-            .next()
-            .and_then(|cost| Decimal::parse(cost).ok())
-            .filter(|cost| !cost.is_negative());
+        let cost = words.next().and_then(|cost| Decimal::parse(cost).ok()).filter(|cost| !cost.is_negative());
         match (from, cost, words.next()) {
             (Some(from), Some(cost), None) => Ok(Self { cost, from }),
             _ => Err(NotStored(text.to_owned())),

@@ -94,10 +94,7 @@ pub fn take_all<M: Meters + ?Sized>(
                         meter.give_back(part);
                     }
                 }
-                return Err(Limited {
-                    index,
-                    retry_after: full.retry_after,
-                });
+                return Err(Limited { index, retry_after: full.retry_after });
             }
         }
     }

@@ -38,12 +38,7 @@ struct Event {
 
 impl Sliding {
     pub(super) fn new(window: Window, now: Timestamp) -> Self {
-        Self {
-            window,
-            latest: now,
-            events: VecDeque::new(),
-            total: Sum::default(),
-        }
+        Self { window, latest: now, events: VecDeque::new(), total: Sum::default() }
     }
 
     pub(super) fn latest(&self) -> Timestamp {
@@ -69,12 +64,7 @@ impl Sliding {
     }
 
     /// Takes `cost` if it fits and says at what moment; says how long to wait otherwise. The cost must not exceed `max`.
-    pub(super) fn take(
-        &mut self,
-        now: Timestamp,
-        max: &Sum,
-        cost: &Sum,
-    ) -> Result<Timestamp, Duration> {
+    pub(super) fn take(&mut self, now: Timestamp, max: &Sum, cost: &Sum) -> Result<Timestamp, Duration> {
         self.latest = self.latest.max(now);
         self.forget_old();
         let total = self.total.plus(cost);
@@ -84,11 +74,7 @@ impl Sliding {
         self.total = total;
         match self.events.back_mut() {
             Some(event) if event.last == self.latest => event.cost = event.cost.plus(cost),
-            _ => self.events.push_back(Event {
-                first: self.latest,
-                last: self.latest,
-                cost: cost.clone(),
-            }),
+            _ => self.events.push_back(Event { first: self.latest, last: self.latest, cost: cost.clone() }),
         }
         if self.events.len() > MAX_EVENTS {
             self.merge_neighbours();
@@ -110,9 +96,7 @@ impl Sliding {
     }
 
     pub(super) fn is_idle(&self, now: Timestamp) -> bool {
-        self.events
-            .back()
-            .is_none_or(|event| self.leaves_at(event) <= now)
+        self.events.back().is_none_or(|event| self.leaves_at(event) <= now)
     }
 
     fn leaves_at(&self, event: &Event) -> Timestamp {
@@ -163,10 +147,7 @@ impl Sliding {
             let mut parts = word.split(':');
             let (first, last) = (parse_moment(parts.next()?)?, parse_moment(parts.next()?)?);
             let cost = Sum::parse(parts.next()?)?;
-            let in_order = sliding
-                .events
-                .back()
-                .is_none_or(|before| before.last < first);
+            let in_order = sliding.events.back().is_none_or(|before| before.last < first);
             if parts.next().is_some() || first > last || last > sliding.latest || !in_order {
                 return None;
             }
@@ -180,13 +161,7 @@ impl fmt::Display for Sliding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} {}", self.window.seconds(), self.latest.as_micros())?;
         for event in &self.events {
-            write!(
-                out,
-                " {}:{}:{}",
-                event.first.as_micros(),
-                event.last.as_micros(),
-                event.cost
-            )?;
+            write!(out, " {}:{}:{}", event.first.as_micros(), event.last.as_micros(), event.cost)?;
         }
         Ok(())
     }

@@ -24,20 +24,14 @@ enum Units {
 
 impl Default for Sum {
     fn default() -> Self {
-        Self {
-            units: Units::Small(0),
-            exponent: 0,
-        }
+        Self { units: Units::Small(0), exponent: 0 }
     }
 }
 
 impl Sum {
     /// The sum that consists of the size of one decimal.
     pub(super) fn of(amount: &Decimal) -> Self {
-        Self {
-            units: Units::Small(amount.digits()),
-            exponent: amount.exponent(),
-        }
+        Self { units: Units::Small(amount.digits()), exponent: amount.exponent() }
     }
 
     pub(super) fn is_zero(&self) -> bool {
@@ -50,9 +44,7 @@ impl Sum {
     pub(super) fn plus(&self, other: &Self) -> Self {
         let (mine, theirs, exponent) = self.aligned(other);
         let units = match (&mine, &theirs) {
-            (Units::Small(mine), Units::Small(theirs)) => {
-                mine.checked_add(*theirs).map(Units::Small)
-            }
+            (Units::Small(mine), Units::Small(theirs)) => mine.checked_add(*theirs).map(Units::Small),
             _ => None,
         };
         let units = units.unwrap_or_else(|| Units::from_large(mine.to_large() + theirs.to_large()));
@@ -63,24 +55,14 @@ impl Sum {
     pub(super) fn minus(&self, other: &Self) -> Self {
         let (mine, theirs, exponent) = self.aligned(other);
         let units = match (&mine, &theirs) {
-            (Units::Small(mine), Units::Small(theirs)) => {
-                Units::Small(mine.saturating_sub(*theirs))
-            }
+            (Units::Small(mine), Units::Small(theirs)) => Units::Small(mine.saturating_sub(*theirs)),
             _ => {
                 let (mine, theirs) = (mine.to_large(), theirs.to_large());
-                if mine <= theirs {
-                    Units::Small(0)
-                } else {
-                    Units::from_large(mine - theirs)
-                }
+                if mine <= theirs { Units::Small(0) } else { Units::from_large(mine - theirs) }
             }
         };
         let difference = Self { units, exponent };
-        if difference.is_zero() {
-            Self::default()
-        } else {
-            difference
-        }
+        if difference.is_zero() { Self::default() } else { difference }
     }
 
     /// Both numbers as multiples of one power of ten.
@@ -89,19 +71,11 @@ impl Sum {
             return (self.units.clone(), other.units.clone(), self.exponent);
         }
         if self.is_zero() || other.is_zero() {
-            let exponent = if self.is_zero() {
-                other.exponent
-            } else {
-                self.exponent
-            };
+            let exponent = if self.is_zero() { other.exponent } else { self.exponent };
             return (self.units.clone(), other.units.clone(), exponent);
         }
         let exponent = self.exponent.min(other.exponent);
-        (
-            self.units.scaled(self.exponent, exponent),
-            other.units.scaled(other.exponent, exponent),
-            exponent,
-        )
+        (self.units.scaled(self.exponent, exponent), other.units.scaled(other.exponent, exponent), exponent)
     }
 
     /// Reads what `Display` wrote.
@@ -114,10 +88,7 @@ impl Sum {
             Ok(small) => Units::Small(small),
             Err(_) => Units::from_large(BigUint::parse_bytes(units.as_bytes(), 10)?),
         };
-        Some(Self {
-            units,
-            exponent: exponent.parse().ok()?,
-        })
+        Some(Self { units, exponent: exponent.parse().ok()? })
     }
 }
 

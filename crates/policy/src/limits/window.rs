@@ -25,11 +25,7 @@ impl Window {
     /// The window of so many seconds, if it is neither empty nor longer than 366 days.
     #[must_use]
     pub const fn from_seconds(seconds: u32) -> Option<Self> {
-        if seconds == 0 || seconds > Self::LONGEST.0 {
-            None
-        } else {
-            Some(Self(seconds))
-        }
+        if seconds == 0 || seconds > Self::LONGEST.0 { None } else { Some(Self(seconds)) }
     }
 
     /// Its length in seconds.
@@ -78,8 +74,6 @@ impl WindowKind {
     /// The kind that documents write so.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Fixed, Self::Sliding]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        [Self::Fixed, Self::Sliding].into_iter().find(|kind| kind.as_str() == text)
     }
 }

@@ -4,7 +4,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::reader::{Reader, cut, shown};
 use super::suggest;
-use crate::condition::{Bound, Condition, Operator, Scalar, Test};
+use crate::condition::{Bound, Condition, Needle, Operator, Scalar, Test};
 use crate::decimal::Decimal;
 use crate::document::{Node, NodeKind, Pointer};
 use crate::path::{Ground, Path};
@@ -15,12 +15,7 @@ const LARGEST_REGEX: usize = 1024 * 1024;
 
 impl Reader<'_> {
     /// A condition; none, after a problem, if it cannot be read.
-    pub(super) fn condition(
-        &mut self,
-        node: &Node,
-        at: &Pointer,
-        ground: Ground,
-    ) -> Option<Condition> {
+    pub(super) fn condition(&mut self, node: &Node, at: &Pointer, ground: Ground) -> Option<Condition> {
         let help = "write `{ \"path\": \"args.name\", \"op\": \"eq\", \"value\": \"…\" }`";
         let entries = self.entries(node, at, "a condition", help)?;
         let mut path = None;
@@ -40,13 +35,7 @@ impl Reader<'_> {
             "the condition",
             "add the place to look at, such as `\"path\": \"args.amount\"`",
         );
-        self.missing(
-            node,
-            at,
-            "op",
-            "the condition",
-            "add an operator, such as `\"op\": \"eq\"`",
-        );
+        self.missing(node, at, "op", "the condition", "add an operator, such as `\"op\": \"eq\"`");
         self.missing(
             node,
             at,
@@ -54,19 +43,11 @@ impl Reader<'_> {
             "the condition",
             "add `\"value\"`; every operator needs one, `exists` too (`true` or `false`)",
         );
-        let operator = node
-            .get("op")
-            .and_then(|op| self.operator(op, &at.key("op")));
-        let test = operator
-            .zip(node.get("value"))
-            .and_then(|(operator, value)| self.test(operator, value, &at.key("value")));
+        let operator = node.get("op").and_then(|op| self.operator(op, &at.key("op")));
+        let test =
+            operator.zip(node.get("value")).and_then(|(operator, value)| self.test(operator, value, &at.key("value")));
         let ((written, path), operator, test) = (path?, operator?, test?);
-        Some(Condition {
-            written,
-            path,
-            operator,
-            test,
-        })
+        Some(Condition { written, path, operator, test })
     }
 
     fn path(&mut self, node: &Node, at: &Pointer, ground: Ground) -> Option<(String, Path)> {
@@ -95,39 +76,25 @@ impl Reader<'_> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("write {}", suggest::listed(&known)),
             };
-            self.error(
-                at,
-                node.span.clone(),
-                format!("there is no operator `{}`", cut(text)),
-                help,
-            );
+            self.error(at, node.span.clone(), format!("there is no operator `{}`", cut(text)), help);
         }
         operator
     }
 
     fn test(&mut self, operator: Operator, value: &Node, at: &Pointer) -> Option<Test> {
-        let mut order = |bound| {
-            self.number(operator, value, at)
-                .map(|number| Test::Order(bound, number))
-        };
+        let mut order = |bound| self.number(operator, value, at).map(|number| Test::Order(bound, number));
         match operator {
             Operator::Lt => order(Bound::Below),
             Operator::Lte => order(Bound::AtMost),
             Operator::Gt => order(Bound::Above),
             Operator::Gte => order(Bound::AtLeast),
-            Operator::Eq => self
-                .scalar(operator, value, at)
-                .map(|scalar| Test::Equal(scalar, true)),
-            Operator::Neq => self
-                .scalar(operator, value, at)
-                .map(|scalar| Test::Equal(scalar, false)),
-            Operator::Contains => self.scalar(operator, value, at).map(Test::Contains),
-            Operator::In => self
-                .scalars(operator, value, at)
-                .map(|scalars| Test::Member(scalars, true)),
-            Operator::NotIn => self
-                .scalars(operator, value, at)
-                .map(|scalars| Test::Member(scalars, false)),
+            Operator::Eq => self.scalar(operator, value, at).map(|scalar| Test::Equal(scalar, true)),
+            Operator::Neq => self.scalar(operator, value, at).map(|scalar| Test::Equal(scalar, false)),
+            Operator::Contains => {
+                self.scalar(operator, value, at).map(|scalar| Test::Contains(Box::new(Needle::new(scalar))))
+            }
+            Operator::In => self.scalars(operator, value, at).map(|scalars| Test::Member(scalars, true)),
+            Operator::NotIn => self.scalars(operator, value, at).map(|scalars| Test::Member(scalars, false)),
             Operator::Regex => self.regex(value, at).map(Test::Matches),
             Operator::Exists => self.truth(value, at).map(Test::Exists),
         }
@@ -148,9 +115,7 @@ impl Reader<'_> {
                 let help = match (operator, &value.kind) {
                     (Operator::Eq, NodeKind::List(_)) => "use `in` to allow several values",
                     (Operator::Neq, NodeKind::List(_)) => "use `not_in` to exclude several values",
-                    (Operator::Contains, NodeKind::List(_)) => {
-                        "write one condition or entry for each value"
-                    }
+                    (Operator::Contains, NodeKind::List(_)) => "write one condition or entry for each value",
                     _ => "compare with one value, and use a longer path to reach into objects",
                 };
                 self.error(at, value.span.clone(), message, help);
@@ -164,22 +129,12 @@ impl Reader<'_> {
         match value.as_list() {
             None => {
                 let message = format!("`{name}` needs a list, not {}", value.kind_name());
-                self.error(
-                    at,
-                    value.span.clone(),
-                    message,
-                    "put the value in brackets: `[ … ]`",
-                );
+                self.error(at, value.span.clone(), message, "put the value in brackets: `[ … ]`");
                 None
             }
             Some([]) => {
                 let message = format!("`{name}` needs a list with something in it");
-                self.error(
-                    at,
-                    value.span.clone(),
-                    message,
-                    "write at least one value, or remove the condition",
-                );
+                self.error(at, value.span.clone(), message, "write at least one value, or remove the condition");
                 None
             }
             Some(members) => {
@@ -197,11 +152,7 @@ impl Reader<'_> {
         if let NodeKind::Number(text) = &value.kind {
             return self.exact(text, value, at);
         }
-        let message = format!(
-            "`{}` needs a number, not {}",
-            operator.as_str(),
-            value.kind_name()
-        );
+        let message = format!("`{}` needs a number, not {}", operator.as_str(), value.kind_name());
         let help = match value.as_str() {
             Some(text) if Decimal::parse(text).is_ok() => format!("remove the quotes: `{text}`"),
             _ => "write a number".to_owned(),
@@ -215,10 +166,7 @@ impl Reader<'_> {
         match Decimal::parse(text) {
             Ok(number) => Some(number),
             Err(why) => {
-                let message = format!(
-                    "the number `{}` cannot be held exactly: it has {why}",
-                    cut(text)
-                );
+                let message = format!("the number `{}` cannot be held exactly: it has {why}", cut(text));
                 self.error(
                     at,
                     value.span.clone(),
@@ -233,12 +181,7 @@ impl Reader<'_> {
     fn regex(&mut self, value: &Node, at: &Pointer) -> Option<Regex> {
         let Some(text) = value.as_str() else {
             let message = format!("`regex` needs a string, not {}", shown(value));
-            self.error(
-                at,
-                value.span.clone(),
-                message,
-                "write the expression in quotes",
-            );
+            self.error(at, value.span.clone(), message, "write the expression in quotes");
             return None;
         };
         let compiled = RegexBuilder::new(text).size_limit(LARGEST_REGEX).build();
@@ -258,12 +201,7 @@ impl Reader<'_> {
             return Some(truth);
         }
         let message = format!("`exists` needs true or false, not {}", shown(value));
-        self.error(
-            at,
-            value.span.clone(),
-            message,
-            "write `true` or `false`, without quotes",
-        );
+        self.error(at, value.span.clone(), message, "write `true` or `false`, without quotes");
         None
     }
 }

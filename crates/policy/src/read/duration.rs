@@ -25,11 +25,6 @@ pub(super) fn seconds(text: &str) -> Result<u32, BadDuration> {
     if !plain {
         return Err(BadDuration::NotADuration);
     }
-    let seconds = count
-        .parse::<u32>()
-        .ok()
-        .and_then(|count| count.checked_mul(unit));
-    seconds
-        .filter(|seconds| *seconds <= Window::LONGEST.seconds())
-        .ok_or(BadDuration::TooLong)
+    let seconds = count.parse::<u32>().ok().and_then(|count| count.checked_mul(unit));
+    seconds.filter(|seconds| *seconds <= Window::LONGEST.seconds()).ok_or(BadDuration::TooLong)
 }

@@ -10,9 +10,7 @@ use crate::limits::{Window, WindowKind};
 use crate::model::{Cost, Count, Counter, Limit, Scope};
 use crate::path::Path;
 
-const FIELDS: [&str; 8] = [
-    "counter", "window", "max", "kind", "scope", "cost", "count", "on_deny",
-];
+const FIELDS: [&str; 8] = ["counter", "window", "max", "kind", "scope", "cost", "count", "on_deny"];
 const RATE_FIELDS: [&str; 2] = ["max", "window"];
 /// The parts of a document in which limits stand, in the order in which they count as later.
 const SECTIONS: [&str; 4] = ["/tools/", "/resources/", "/prompts/", "/all_tools/"];
@@ -72,13 +70,7 @@ impl Reader<'_> {
         for field in self.entries(node, at, "a limit", help)? {
             self.limit_field(field, &at.key(&field.key), &mut draft);
         }
-        self.missing(
-            node,
-            at,
-            "counter",
-            "the limit",
-            "add a name for what is counted: `\"counter\": \"…\"`",
-        );
+        self.missing(node, at, "counter", "the limit", "add a name for what is counted: `\"counter\": \"…\"`");
         self.missing(
             node,
             at,
@@ -86,34 +78,18 @@ impl Reader<'_> {
             "the limit",
             "add `\"window\": \"minute\"`, `\"hour\"`, `\"day\"` or a duration such as `\"15m\"`",
         );
-        self.missing(
-            node,
-            at,
-            "max",
-            "the limit",
-            "add how much fits into one window: `\"max\": 10`",
-        );
+        self.missing(node, at, "max", "the limit", "add how much fits into one window: `\"max\": 10`");
         self.remember_site(node, at, &draft);
         draft.finish(at)
     }
 
     /// Keeps where a limit names its counter, if it can be compared with others.
     fn remember_site(&mut self, node: &Node, at: &Pointer, draft: &Draft) {
-        let (Some(counter), Some(window), false) = (&draft.counter, &draft.window, draft.failed)
-        else {
+        let (Some(counter), Some(window), false) = (&draft.counter, &draft.window, draft.failed) else {
             return;
         };
-        let (kind, kind_span) = draft
-            .kind
-            .clone()
-            .map_or((WindowKind::Fixed, None), |(kind, span)| (kind, Some(span)));
-        let site = Site {
-            limit: at.clone(),
-            span: node.span.clone(),
-            window: window.clone(),
-            kind,
-            kind_span,
-        };
+        let (kind, kind_span) = draft.kind.clone().map_or((WindowKind::Fixed, None), |(kind, span)| (kind, Some(span)));
+        let site = Site { limit: at.clone(), span: node.span.clone(), window: window.clone(), kind, kind_span };
         let key = (draft.scope.unwrap_or(Scope::Grant), counter.clone());
         self.sites.entry(key).or_default().push(site);
     }
@@ -121,50 +97,30 @@ impl Reader<'_> {
     fn limit_field(&mut self, field: &Field, at: &Pointer, draft: &mut Draft) {
         let Field { key, value, .. } = field;
         match key.as_str() {
-            "counter" => {
-                draft.counter = self.filled_text(value, at, "`counter`").map(str::to_owned)
-            }
-            "window" => {
-                draft.window = self
-                    .window(value, at)
-                    .map(|window| (window, value.span.clone()))
-            }
+            "counter" => draft.counter = self.filled_text(value, at, "`counter`").map(str::to_owned),
+            "window" => draft.window = self.window(value, at).map(|window| (window, value.span.clone())),
             "max" => draft.max = self.max(value, at),
             "kind" => {
-                let kind = self
-                    .choice(value, at, "kind", &["fixed", "sliding"])
-                    .and_then(WindowKind::parse);
+                let kind = self.choice(value, at, "kind", &["fixed", "sliding"]).and_then(WindowKind::parse);
                 draft.failed |= kind.is_none();
                 draft.kind = kind.map(|kind| (kind, value.span.clone()));
             }
             "scope" => {
-                draft.scope = self
-                    .choice(value, at, "scope", &Scope::ALL.map(Scope::as_str))
-                    .and_then(Scope::parse);
+                draft.scope = self.choice(value, at, "scope", &Scope::ALL.map(Scope::as_str)).and_then(Scope::parse);
                 draft.failed |= draft.scope.is_none();
                 if draft.scope == Some(Scope::Session) {
-                    self.warn_about_sessions(
-                        at,
-                        value.span.clone(),
-                        "a limit with `scope: session`",
-                    );
+                    self.warn_about_sessions(at, value.span.clone(), "a limit with `scope: session`");
                 }
             }
             "cost" => draft.cost = self.cost(value, at),
-            "count" => {
-                draft.count = self
-                    .choice(value, at, "count", &["successes"])
-                    .map(|_| Count::Successes)
-            }
+            "count" => draft.count = self.choice(value, at, "count", &["successes"]).map(|_| Count::Successes),
             "on_deny" => draft.on_deny = self.text(value, at, "on_deny").map(str::to_owned),
             _ => self.unknown_field(field, at, "a limit", &FIELDS),
         }
     }
 
     fn warn_about_sessions(&mut self, at: &Pointer, span: Range<usize>, what: &str) {
-        let message = format!(
-            "{what} counts each session by itself, so it starts afresh when the agent reconnects"
-        );
+        let message = format!("{what} counts each session by itself, so it starts afresh when the agent reconnects");
         self.warn(
             at,
             span,
@@ -181,11 +137,9 @@ impl Reader<'_> {
                 NodeKind::Number(number) => {
                     format!("write `\"{}s\"` if seconds are meant", cut(number))
                 }
-                NodeKind::Null
-                | NodeKind::Bool(_)
-                | NodeKind::String(_)
-                | NodeKind::List(_)
-                | NodeKind::Map(_) => help.to_owned(),
+                NodeKind::Null | NodeKind::Bool(_) | NodeKind::String(_) | NodeKind::List(_) | NodeKind::Map(_) => {
+                    help.to_owned()
+                }
             };
             self.error(at, node.span.clone(), message, help);
             return None;
@@ -213,12 +167,7 @@ impl Reader<'_> {
     fn max(&mut self, node: &Node, at: &Pointer) -> Option<Decimal> {
         let NodeKind::Number(text) = &node.kind else {
             let message = format!("`max` must be a number, not {}", shown(node));
-            self.error(
-                at,
-                node.span.clone(),
-                message,
-                "write a number without quotes",
-            );
+            self.error(at, node.span.clone(), message, "write a number without quotes");
             return None;
         };
         let max = self.exact(text, node, at)?;
@@ -237,14 +186,16 @@ impl Reader<'_> {
     fn cost(&mut self, node: &Node, at: &Pointer) -> Option<Cost> {
         let Some(text) = node.as_str() else {
             let message = format!("`cost` must be a path in a string, not {}", shown(node));
-            self.error(at, node.span.clone(), message, "write the path of a number, such as `\"args.amount\"`, or leave it out to count calls");
+            self.error(
+                at,
+                node.span.clone(),
+                message,
+                "write the path of a number, such as `\"args.amount\"`, or leave it out to count calls",
+            );
             return None;
         };
         match Path::parse_cost(text) {
-            Ok(steps) => Some(Cost::At {
-                written: text.to_owned(),
-                steps,
-            }),
+            Ok(steps) => Some(Cost::At { written: text.to_owned(), steps }),
             Err(bad) => {
                 self.error(at, node.span.clone(), bad.message, bad.help);
                 None
@@ -279,11 +230,14 @@ impl Reader<'_> {
     }
 
     fn bad_rate(&mut self, node: &Node, at: &Pointer) -> Option<Limit> {
-        let message = format!(
-            "`rate_limit` must be like `10/minute`, or an object with `max` and `window`, not {}",
-            shown(node)
+        let message =
+            format!("`rate_limit` must be like `10/minute`, or an object with `max` and `window`, not {}", shown(node));
+        self.error(
+            at,
+            node.span.clone(),
+            message,
+            "write a whole number, a slash and `minute`, `hour` or `day`, or `{ \"max\": 10, \"window\": 60 }`",
         );
-        self.error(at, node.span.clone(), message, "write a whole number, a slash and `minute`, `hour` or `day`, or `{ \"max\": 10, \"window\": 60 }`");
         None
     }
 
@@ -297,20 +251,8 @@ impl Reader<'_> {
                 _ => self.unknown_field(field, &at, "`rate_limit`", &RATE_FIELDS),
             }
         }
-        self.missing(
-            node,
-            at,
-            "max",
-            "`rate_limit`",
-            "add how many calls may pass: `\"max\": 10`",
-        );
-        self.missing(
-            node,
-            at,
-            "window",
-            "`rate_limit`",
-            "add the window in seconds: `\"window\": 60`",
-        );
+        self.missing(node, at, "max", "`rate_limit`", "add how many calls may pass: `\"max\": 10`");
+        self.missing(node, at, "window", "`rate_limit`", "add the window in seconds: `\"window\": 60`");
         max.zip(window)
     }
 
@@ -331,11 +273,7 @@ impl Reader<'_> {
     fn window_in_seconds(&mut self, node: &Node, at: &Pointer) -> Option<Window> {
         let number = match &node.kind {
             NodeKind::Number(text) => Decimal::parse(text).ok().and_then(|number| number.as_u32()),
-            NodeKind::Null
-            | NodeKind::Bool(_)
-            | NodeKind::String(_)
-            | NodeKind::List(_)
-            | NodeKind::Map(_) => None,
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::String(_) | NodeKind::List(_) | NodeKind::Map(_) => None,
         };
         let window = number.and_then(Window::from_seconds);
         if window.is_none() {
@@ -343,12 +281,7 @@ impl Reader<'_> {
                 "`window` of `rate_limit` must be a number of whole seconds from 1 to 31622400 (366 days), not {}",
                 shown(node)
             );
-            self.error(
-                at,
-                node.span.clone(),
-                message,
-                "write a number, such as 60 for a minute",
-            );
+            self.error(at, node.span.clone(), message, "write a number, such as 60 for a minute");
         }
         window
     }
@@ -357,9 +290,7 @@ impl Reader<'_> {
     pub(super) fn check_counters(&mut self) {
         for ((scope, counter), mut sites) in std::mem::take(&mut self.sites) {
             sites.sort_by_key(|site| {
-                let section = SECTIONS
-                    .iter()
-                    .position(|section| site.limit.as_str().starts_with(section));
+                let section = SECTIONS.iter().position(|section| site.limit.as_str().starts_with(section));
                 (section.unwrap_or(SECTIONS.len()), site.span.start)
             });
             let mut sites = sites.into_iter();
@@ -371,24 +302,12 @@ impl Reader<'_> {
     }
 
     fn compare(&mut self, first: &Site, later: &Site, scope: Scope, counter: &str) {
-        let what = format!(
-            "the counter `{}` of scope `{}`",
-            cut(counter),
-            scope.as_str()
-        );
+        let what = format!("the counter `{}` of scope `{}`", cut(counter), scope.as_str());
         let place = format!("{} on line {}", first.limit, self.line(first.span.start));
         let help = "give both the same, or use another counter name".to_owned();
         if first.window.0 != later.window.0 {
-            let message = format!(
-                "{what} already has a window of {} s, by {place}",
-                first.window.0.seconds()
-            );
-            self.error(
-                &later.limit.key("window"),
-                later.window.1.clone(),
-                message,
-                help.clone(),
-            );
+            let message = format!("{what} already has a window of {} s, by {place}", first.window.0.seconds());
+            self.error(&later.limit.key("window"), later.window.1.clone(), message, help.clone());
         }
         if first.kind != later.kind {
             let message = format!("{what} is already {}, by {place}", first.kind.as_str());
@@ -410,8 +329,5 @@ fn rate_text(text: &str) -> Option<(Decimal, Window)> {
         _ => return None,
     };
     let plain = max.bytes().all(|byte| byte.is_ascii_digit());
-    Decimal::parse(max)
-        .ok()
-        .filter(|_| plain)
-        .map(|max| (max, window))
+    Decimal::parse(max).ok().filter(|_| plain).map(|max| (max, window))
 }

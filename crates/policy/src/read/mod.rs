@@ -18,17 +18,8 @@ use crate::pattern::{Pattern, is_pattern};
 use crate::problem::{Lines, Problem};
 use reader::{Reader, shown};
 
-const FIELDS: [&str; 9] = [
-    "version",
-    "default",
-    "description",
-    "hide",
-    "all_tools",
-    "tools",
-    "resources",
-    "prompts",
-    "categories",
-];
+const FIELDS: [&str; 9] =
+    ["version", "default", "description", "hide", "all_tools", "tools", "resources", "prompts", "categories"];
 
 /// Reads a policy document.
 pub(crate) fn document(text: &str, format: Format) -> Result<Checked, Vec<Problem>> {
@@ -47,10 +38,7 @@ fn read(root: &Node, mut reader: Reader<'_>) -> Result<Checked, Vec<Problem>> {
     let mut problems = reader.finish();
     problems.sort_by_key(|problem| (problem.span.start, problem.severity));
     match policy {
-        Some(policy) if !problems.iter().any(Problem::is_error) => Ok(Checked {
-            policy,
-            warnings: problems,
-        }),
+        Some(policy) if !problems.iter().any(Problem::is_error) => Ok(Checked { policy, warnings: problems }),
         _ => Err(problems),
     }
 }
@@ -83,13 +71,7 @@ impl Reader<'_> {
         for entry in entries {
             self.part(entry, &at.key(&entry.key), &mut parts);
         }
-        self.missing(
-            root,
-            &at,
-            "version",
-            "the policy",
-            "add `\"version\": \"1\"`",
-        );
+        self.missing(root, &at, "version", "the policy", "add `\"version\": \"1\"`");
         self.missing(
             root,
             &at,
@@ -105,28 +87,9 @@ impl Reader<'_> {
         }
         self.warn_about_hidden_rules(root, &parts.hide);
         let digest = Sha256::digest(canonical_node(root));
-        let version = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let Parts {
-            unlisted,
-            hide,
-            tools,
-            resources,
-            prompts,
-            all_tools,
-        } = parts;
-        unlisted.map(|unlisted| Policy {
-            version,
-            unlisted,
-            hide,
-            tools,
-            resources,
-            prompts,
-            all_tools,
-        })
+        let version = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let Parts { unlisted, hide, tools, resources, prompts, all_tools } = parts;
+        unlisted.map(|unlisted| Policy { version, unlisted, hide, tools, resources, prompts, all_tools })
     }
 
     fn part(&mut self, entry: &Entry, at: &Pointer, parts: &mut Parts) {
@@ -159,39 +122,22 @@ impl Reader<'_> {
         if node.as_str() != Some("1") {
             let message = format!("`version` must be the string \"1\", not {}", shown(node));
             let quotes = matches!(&node.kind, NodeKind::Number(number) if number == "1");
-            let help = if quotes {
-                "put the 1 in quotes: `\"1\"`"
-            } else {
-                "write `\"1\"`, the only version there is"
-            };
+            let help = if quotes { "put the 1 in quotes: `\"1\"`" } else { "write `\"1\"`, the only version there is" };
             self.error(at, node.span.clone(), message, help);
         }
     }
 
     fn unlisted(&mut self, node: &Node, at: &Pointer) -> Option<Unlisted> {
         self.choice(node, at, "default", &["deny", "allow"])
-            .map(|word| {
-                if word == "allow" {
-                    Unlisted::Allow
-                } else {
-                    Unlisted::Deny
-                }
-            })
+            .map(|word| if word == "allow" { Unlisted::Allow } else { Unlisted::Deny })
     }
 
     fn hide(&mut self, node: &Node, at: &Pointer) -> Vec<HidePattern> {
         let mut patterns = Vec::new();
-        for (index, member) in self
-            .list(node, at, "hide", "names and patterns")
-            .iter()
-            .enumerate()
-        {
+        for (index, member) in self.list(node, at, "hide", "names and patterns").iter().enumerate() {
             let at = at.index(index);
             if let Some(name) = self.filled_text(member, &at, "a name in `hide`") {
-                patterns.push(HidePattern {
-                    pointer: at.as_str().to_owned(),
-                    pattern: Pattern::new(name),
-                });
+                patterns.push(HidePattern { pointer: at.as_str().to_owned(), pattern: Pattern::new(name) });
             }
         }
         patterns
@@ -205,10 +151,7 @@ impl Reader<'_> {
             Ground::Prompts => "prompts",
         };
         let Some(entries) = node.as_map() else {
-            let message = format!(
-                "`{what}` must be an object of names and rules, not {}",
-                node.kind_name()
-            );
+            let message = format!("`{what}` must be an object of names and rules, not {}", node.kind_name());
             self.error(at, node.span.clone(), message, "write `{ \"name\": {} }`");
             return section;
         };
@@ -231,9 +174,7 @@ impl Reader<'_> {
                 section.exact.insert(entry.key.clone(), rule);
             }
         }
-        section
-            .patterns
-            .sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.literals()));
+        section.patterns.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.literals()));
         section
     }
 }

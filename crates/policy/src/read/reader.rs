@@ -24,49 +24,24 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, base: Pointer, problems: Vec<Problem>) -> Self {
-        Self {
-            lines: Lines::new(text),
-            base,
-            problems,
-            sites: HashMap::new(),
-        }
+        Self { lines: Lines::new(text), base, problems, sites: HashMap::new() }
     }
 
     pub(super) fn finish(self) -> Vec<Problem> {
         self.problems
     }
 
-    pub(super) fn error(
-        &mut self,
-        at: &Pointer,
-        span: Range<usize>,
-        message: String,
-        help: impl Into<String>,
-    ) {
+    pub(super) fn error(&mut self, at: &Pointer, span: Range<usize>, message: String, help: impl Into<String>) {
         self.report(Severity::Error, at, span, message, help.into());
     }
 
-    pub(super) fn warn(
-        &mut self,
-        at: &Pointer,
-        span: Range<usize>,
-        message: String,
-        help: impl Into<String>,
-    ) {
+    pub(super) fn warn(&mut self, at: &Pointer, span: Range<usize>, message: String, help: impl Into<String>) {
         self.report(Severity::Warning, at, span, message, help.into());
     }
 
-    fn report(
-        &mut self,
-        severity: Severity,
-        at: &Pointer,
-        span: Range<usize>,
-        message: String,
-        help: String,
-    ) {
+    fn report(&mut self, severity: Severity, at: &Pointer, span: Range<usize>, message: String, help: String) {
         let pointer = format!("{}{at}", self.base);
-        self.problems
-            .push(self.lines.problem(severity, pointer, span, message, help));
+        self.problems.push(self.lines.problem(severity, pointer, span, message, help));
     }
 
     pub(super) fn line(&self, at: usize) -> usize {
@@ -74,50 +49,21 @@ impl<'a> Reader<'a> {
     }
 
     /// The entries of an object that must be one.
-    pub(super) fn entries<'n>(
-        &mut self,
-        node: &'n Node,
-        at: &Pointer,
-        what: &str,
-        help: &str,
-    ) -> Option<&'n [Entry]> {
+    pub(super) fn entries<'n>(&mut self, node: &'n Node, at: &Pointer, what: &str, help: &str) -> Option<&'n [Entry]> {
         let entries = node.as_map();
         if entries.is_none() {
-            self.error(
-                at,
-                node.span.clone(),
-                format!("{what} must be an object, not {}", node.kind_name()),
-                help,
-            );
+            self.error(at, node.span.clone(), format!("{what} must be an object, not {}", node.kind_name()), help);
         }
         entries
     }
 
-    pub(super) fn missing(
-        &mut self,
-        node: &Node,
-        at: &Pointer,
-        field: &str,
-        what: &str,
-        help: &str,
-    ) {
+    pub(super) fn missing(&mut self, node: &Node, at: &Pointer, field: &str, what: &str, help: &str) {
         if node.get(field).is_none() {
-            self.error(
-                at,
-                node.span.clone(),
-                format!("{what} has no `{field}`"),
-                help,
-            );
+            self.error(at, node.span.clone(), format!("{what} has no `{field}`"), help);
         }
     }
 
-    pub(super) fn unknown_field(
-        &mut self,
-        entry: &Entry,
-        at: &Pointer,
-        what: &str,
-        known: &[&str],
-    ) {
+    pub(super) fn unknown_field(&mut self, entry: &Entry, at: &Pointer, what: &str, known: &[&str]) {
         let message = format!("{what} has no field `{}`", cut(&entry.key));
         let help = match suggest::field(&entry.key, known) {
             Some(meant) => format!("did you mean `{meant}`? Otherwise remove it"),
@@ -126,12 +72,7 @@ impl<'a> Reader<'a> {
         self.error(at, entry.key_span.clone(), message, help);
     }
 
-    pub(super) fn text<'n>(
-        &mut self,
-        node: &'n Node,
-        at: &Pointer,
-        field: &str,
-    ) -> Option<&'n str> {
+    pub(super) fn text<'n>(&mut self, node: &'n Node, at: &Pointer, field: &str) -> Option<&'n str> {
         let text = node.as_str();
         if text.is_none() {
             let message = format!("`{field}` must be a string, not {}", shown(node));
@@ -141,20 +82,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Text that must not be empty.
-    pub(super) fn filled_text<'n>(
-        &mut self,
-        node: &'n Node,
-        at: &Pointer,
-        what: &str,
-    ) -> Option<&'n str> {
+    pub(super) fn filled_text<'n>(&mut self, node: &'n Node, at: &Pointer, what: &str) -> Option<&'n str> {
         match node.as_str() {
             Some("") => {
-                self.error(
-                    at,
-                    node.span.clone(),
-                    format!("{what} is empty"),
-                    "write a name",
-                );
+                self.error(at, node.span.clone(), format!("{what} is empty"), "write a name");
                 None
             }
             None => {
@@ -167,16 +98,8 @@ impl<'a> Reader<'a> {
     }
 
     /// One of several words.
-    pub(super) fn choice<'c>(
-        &mut self,
-        node: &Node,
-        at: &Pointer,
-        field: &str,
-        words: &[&'c str],
-    ) -> Option<&'c str> {
-        let found = node
-            .as_str()
-            .and_then(|text| words.iter().find(|word| **word == text));
+    pub(super) fn choice<'c>(&mut self, node: &Node, at: &Pointer, field: &str, words: &[&'c str]) -> Option<&'c str> {
+        let found = node.as_str().and_then(|text| words.iter().find(|word| **word == text));
         if found.is_none() {
             let message = format!("`{field}` cannot be {}", shown(node));
             let listed = suggest::listed(words);
@@ -190,21 +113,10 @@ impl<'a> Reader<'a> {
     }
 
     /// The members of a list; none, after a problem, if it is not one.
-    pub(super) fn list<'n>(
-        &mut self,
-        node: &'n Node,
-        at: &Pointer,
-        field: &str,
-        of: &str,
-    ) -> &'n [Node] {
+    pub(super) fn list<'n>(&mut self, node: &'n Node, at: &Pointer, field: &str, of: &str) -> &'n [Node] {
         if node.as_list().is_none() {
             let message = format!("`{field}` must be a list of {of}, not {}", node.kind_name());
-            self.error(
-                at,
-                node.span.clone(),
-                message,
-                "put it in brackets: `[ … ]`",
-            );
+            self.error(at, node.span.clone(), message, "put it in brackets: `[ … ]`");
         }
         node.as_list().unwrap_or_default()
     }

@@ -64,17 +64,11 @@ pub(super) fn field<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
 /// The known word that an unknown one resembles: another name for it, or a slip of the pen.
 pub(super) fn word<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = written.to_lowercase().replace(['-', ' '], "_");
-    let meant = SYNONYMS
-        .iter()
-        .filter(|(other, _)| *other == lower)
-        .find_map(|(_, word)| find(word, known));
+    let meant = SYNONYMS.iter().filter(|(other, _)| *other == lower).find_map(|(_, word)| find(word, known));
     if meant.is_some() || lower.chars().count() > 40 {
         return meant;
     }
-    let closest = known
-        .iter()
-        .map(|word| (distance(&lower, word), *word))
-        .min()?;
+    let closest = known.iter().map(|word| (distance(&lower, word), *word)).min()?;
     let allowed = (closest.1.chars().count() / 3).clamp(1, 3);
     (closest.0 <= allowed).then_some(closest.1)
 }
@@ -102,13 +96,11 @@ fn distance(left: &str, right: &str) -> usize {
     for (index, character) in left.chars().enumerate() {
         let mut next = vec![index + 1];
         for (column, other) in right.iter().enumerate() {
-            let at =
-                |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
+            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
             let mut best = (at(&row, column) + usize::from(character != *other))
                 .min(at(&row, column + 1) + 1)
                 .min(at(&next, column) + 1);
-            let swapped =
-                column > 0 && previous == Some(*other) && right.get(column - 1) == Some(&character);
+            let swapped = column > 0 && previous == Some(*other) && right.get(column - 1) == Some(&character);
             if swapped {
                 best = best.min(at(&before, column - 1).saturating_add(1));
             }

@@ -40,20 +40,10 @@ impl Reader<'_> {
         let at = Pointer::root().key("tools");
         let tools = root.get("tools").and_then(Node::as_map).unwrap_or_default();
         for entry in tools {
-            let hidden = hide
-                .iter()
-                .find(|hidden| covers(&hidden.pattern, &entry.key));
+            let hidden = hide.iter().find(|hidden| covers(&hidden.pattern, &entry.key));
             if let Some(hidden) = hidden {
-                let message = format!(
-                    "the rule for `{}` never applies: {} hides it",
-                    entry.key, hidden.pointer
-                );
-                self.warn(
-                    &at.key(&entry.key),
-                    entry.key_span.clone(),
-                    message,
-                    "remove the rule, or do not hide it",
-                );
+                let message = format!("the rule for `{}` never applies: {} hides it", entry.key, hidden.pointer);
+                self.warn(&at.key(&entry.key), entry.key_span.clone(), message, "remove the rule, or do not hide it");
             }
         }
     }
@@ -69,10 +59,5 @@ fn covers(hidden: &Pattern, key: &str) -> bool {
 }
 
 fn last_step(pointer: &str) -> String {
-    pointer
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .replace("~1", "/")
-        .replace("~0", "~")
+    pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~")
 }

@@ -12,7 +12,7 @@ pub(crate) struct Caller<'a> {
     pub(crate) server: &'a str,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ledger {
     meters: Vec<Meter>,
     index: HashMap<(Scope, String, String), usize>,
@@ -31,24 +31,15 @@ impl Ledger {
         caller: &Caller<'_>,
         now: Timestamp,
     ) -> Result<Receipt, usize> {
-        let numbers: Vec<usize> = charges
-            .iter()
-            .map(|charge| self.meter(charge, caller))
-            .collect();
-        let demands: Vec<Demand<'_>> = charges
-            .iter()
-            .zip(&numbers)
-            .map(|(charge, meter)| demand(charge, *meter))
-            .collect();
+        let numbers: Vec<usize> = charges.iter().map(|charge| self.meter(charge, caller)).collect();
+        let demands: Vec<Demand<'_>> =
+            charges.iter().zip(&numbers).map(|(charge, meter)| demand(charge, *meter)).collect();
         let taken = take_all(&mut self.meters, &demands, now).map_err(|limited| limited.index)?;
         let parts = numbers.into_iter().zip(charges).zip(taken);
-        Ok(Receipt {
-            parts: parts
-                .map(|((meter, charge), taken)| (meter, charge.limit.count, taken))
-                .collect(),
-        })
+        Ok(Receipt { parts: parts.map(|((meter, charge), taken)| (meter, charge.limit.count, taken)).collect() })
     }
 
+    #[allow(dead_code, reason = "not every test that includes this file settles")]
     /// Settles a call: `ok`, `isError`, `error`, `timeout` or `connect_failed`.
     pub(crate) fn settle(&mut self, receipt: &Receipt, upstream: &str) {
         for (meter, count, taken) in &receipt.parts {
@@ -80,11 +71,5 @@ impl Ledger {
 
 fn demand<'a>(charge: &'a Charge<'_>, meter: usize) -> Demand<'a> {
     let limit = charge.limit;
-    Demand {
-        meter,
-        window: limit.window,
-        kind: limit.kind,
-        max: &limit.max,
-        cost: &charge.cost,
-    }
+    Demand { meter, window: limit.window, kind: limit.kind, max: &limit.max, cost: &charge.cost }
 }

@@ -27,10 +27,7 @@ struct Case {
 
 impl Case {
     fn text(&self, key: &str) -> &str {
-        self.root
-            .get(key)
-            .and_then(Node::as_str)
-            .unwrap_or_else(|| panic!("no `{key}` in {}", self.line))
+        self.root.get(key).and_then(Node::as_str).unwrap_or_else(|| panic!("no `{key}` in {}", self.line))
     }
 
     /// The text of a part, as the file has it.
@@ -40,17 +37,12 @@ impl Case {
 }
 
 fn cases(path: &Path) -> Vec<Case> {
-    let text =
-        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines
         .map(|line| {
-            let document =
-                parse(line, Format::Json).unwrap_or_else(|problems| panic!("{line}: {problems:?}"));
-            Case {
-                root: document.root,
-                line: line.to_owned(),
-            }
+            let document = parse(line, Format::Json).unwrap_or_else(|problems| panic!("{line}: {problems:?}"));
+            Case { root: document.root, line: line.to_owned() }
         })
         .collect()
 }
@@ -78,10 +70,5 @@ fn run(files: &[PathBuf], check: impl Fn(&Case) -> Result<(), String>) {
         }
     }
     assert!(count > 0, "there are no cases");
-    assert!(
-        failures.is_empty(),
-        "{} of {count} cases fail:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {count} cases fail:\n{}", failures.len(), failures.join("\n"));
 }

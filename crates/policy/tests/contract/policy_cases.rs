@@ -11,10 +11,7 @@ const START_SECONDS: i64 = 1_767_225_600;
 
 #[test]
 fn every_call_of_every_case_comes_out_as_it_says() {
-    run(
-        &files(&["policy.jsonl", "policy-own.jsonl"], "policy-cases.jsonl"),
-        check,
-    );
+    run(&files(&["policy.jsonl", "policy-own.jsonl"], "policy-cases.jsonl"), check);
 }
 
 fn check(case: &Case) -> Result<(), String> {
@@ -25,51 +22,27 @@ fn check(case: &Case) -> Result<(), String> {
         NodeKind::String(text) => Some(Policy::parse(text, Format::Yaml)),
         _ => Some(Policy::parse(case.raw(document), Format::Json)),
     };
-    let policy = policy
-        .transpose()
-        .map_err(|problems| format!("{problems:?}"))?
-        .map(|checked| checked.policy);
+    let policy = policy.transpose().map_err(|problems| format!("{problems:?}"))?.map(|checked| checked.policy);
     let mut ledger = Ledger::default();
-    let steps = case
-        .root
-        .get("steps")
-        .and_then(Node::as_list)
-        .expect("steps");
+    let steps = case.root.get("steps").and_then(Node::as_list).expect("steps");
     for (index, step) in steps.iter().enumerate() {
-        run_step(case, policy.as_ref(), &mut ledger, step)
-            .map_err(|why| format!("step {index}: {why}"))?;
+        run_step(case, policy.as_ref(), &mut ledger, step).map_err(|why| format!("step {index}: {why}"))?;
     }
     Ok(())
 }
 
-fn run_step(
-    case: &Case,
-    policy: Option<&Policy>,
-    ledger: &mut Ledger,
-    step: &Node,
-) -> Result<(), String> {
+fn run_step(case: &Case, policy: Option<&Policy>, ledger: &mut Ledger, step: &Node) -> Result<(), String> {
     let text = |key: &str, default: &'static str| -> String {
-        step.get(key)
-            .and_then(Node::as_str)
-            .unwrap_or(default)
-            .to_owned()
+        step.get(key).and_then(Node::as_str).unwrap_or(default).to_owned()
     };
-    let (grant, session, server) = (
-        text("grant", "a"),
-        text("session", "s1"),
-        text("server", "up"),
-    );
+    let (grant, session, server) = (text("grant", "a"), text("session", "s1"), text("server", "up"));
     let call = Call {
         target: target(step),
         arguments: step.get("args").map(|args| case.raw(args)),
         grant_label: &grant,
         client_name: step.get("client").and_then(Node::as_str),
     };
-    let caller = Caller {
-        grant: &grant,
-        session: &session,
-        server: &server,
-    };
+    let caller = Caller { grant: &grant, session: &session, server: &server };
     let (outcome, rule) = match policy {
         None => ("deny", String::new()),
         Some(policy) => {
@@ -78,21 +51,13 @@ fn run_step(
             if explained != verdict {
                 return Err(format!("explained as {explained:?}, judged as {verdict:?}"));
             }
-            settle(
-                verdict,
-                ledger,
-                &caller,
-                moment(step),
-                &text("upstream", "ok"),
-            )
+            settle(verdict, ledger, &caller, moment(step), &text("upstream", "ok"))
         }
     };
     let expected = text("expect", "");
     let expected_rule = step.get("rule").and_then(Node::as_str);
     if outcome != expected || expected_rule.is_some_and(|expected| expected != rule) {
-        return Err(format!(
-            "expected {expected} by {expected_rule:?}, got {outcome} by {rule:?}"
-        ));
+        return Err(format!("expected {expected} by {expected_rule:?}, got {outcome} by {rule:?}"));
     }
     Ok(())
 }
@@ -127,10 +92,8 @@ fn target(step: &Node) -> Target<'_> {
         "tools/call" => Target::Tool(text("tool").expect("a tool")),
         "resources/read" | "resources/subscribe" => Target::Resource(text("uri").expect("a uri")),
         "prompts/get" => Target::Prompt(text("prompt").expect("a prompt")),
-        "completion/complete" => text("uri").map_or_else(
-            || Target::CompletePrompt(text("prompt").expect("a prompt")),
-            Target::CompleteResource,
-        ),
+        "completion/complete" => text("uri")
+            .map_or_else(|| Target::CompletePrompt(text("prompt").expect("a prompt")), Target::CompleteResource),
         other => Target::Method(other),
     }
 }
@@ -142,8 +105,6 @@ fn moment(step: &Node) -> Timestamp {
     };
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let seconds: i64 = seconds.parse().expect("whole seconds");
-    let micros: i64 = format!("{fraction:0<6}")
-        .parse()
-        .expect("at most microseconds");
+    let micros: i64 = format!("{fraction:0<6}").parse().expect("at most microseconds");
     Timestamp::from_micros((START_SECONDS + seconds) * 1_000_000 + micros)
 }
