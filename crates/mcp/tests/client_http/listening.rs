@@ -76,7 +76,13 @@ async fn a_server_without_such_a_stream_is_not_asked_again() {
 
 #[tokio::test]
 async fn a_lost_session_is_noticed_while_listening() {
-    let (_server, mut client) = listening(|_| answer(404, &[], "")).await;
+    check_lost(|| answer(404, &[], "")).await;
+    let explains = r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"No valid session ID provided"}}"#;
+    check_lost(move || answer(400, &[("content-type", "application/json")], explains)).await;
+}
+
+async fn check_lost(refuse: impl Fn() -> Answer + Send + Sync + 'static) {
+    let (_server, mut client) = listening(move |_| refuse()).await;
     assert_eq!(client.next_incoming().await, Incoming::Closed("the upstream has lost the session".to_owned()));
     assert!(client.upstream.is_closed());
 }

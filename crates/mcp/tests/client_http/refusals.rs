@@ -32,10 +32,13 @@ async fn status_404_means_that_the_session_is_lost() {
 
 #[tokio::test]
 async fn status_400_that_explains_it_means_that_the_session_is_lost() {
-    let explains =
-        r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#;
-    let (_server, client) = after_initialize(|| answer(400, &[JSON], explains)).await;
-    assert_eq!(client.call().await.unwrap_err(), UpstreamError::SessionLost);
+    for explains in [
+        r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#,
+        r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}"#,
+    ] {
+        let (_server, client) = after_initialize(|| answer(400, &[JSON], explains)).await;
+        assert_eq!(client.call().await.unwrap_err(), UpstreamError::SessionLost);
+    }
 }
 
 #[tokio::test]

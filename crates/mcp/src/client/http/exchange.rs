@@ -157,10 +157,15 @@ async fn resume(session: Arc<Session>, last_id: String, wait: Duration) -> Resul
             Ok(answer) if answer.status().is_success() && heads::content(answer.headers()) == Content::Events => {
                 return Ok(Events::continued(answer, session.message_bytes(), last_id));
             }
-            Ok(answer) if answer.status().is_client_error() => {
-                return Err(cannot_resume(&format!("HTTP status {}", answer.status())));
+            Ok(answer) => {
+                let status = answer.status();
+                let why = format!("HTTP status {status}");
+                // Also notes that the session is lost, if that is what is said.
+                if session.refused(answer, None).await.is_err() && status.is_client_error() {
+                    return Err(cannot_resume(&why));
+                }
+                why
             }
-            Ok(answer) => format!("HTTP status {}", answer.status()),
             Err(UpstreamError::SessionLost) => return Err(cannot_resume("the session is lost")),
             Err(error) => error.to_string(),
         };

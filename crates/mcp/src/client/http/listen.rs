@@ -5,12 +5,11 @@ use hyper::StatusCode;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::answer::Answer;
 use super::events::{Events, Stopped};
 use super::heads::{self, Content};
 use super::session::Session;
-use crate::client::Incoming;
 use crate::client::reply::{self, Inbound};
+use crate::client::{Incoming, UpstreamError};
 
 /// The wait after the first failure; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -32,11 +31,11 @@ pub(super) async fn listen(session: Arc<Session>) {
                 wait = if heard { events.retry() } else { wait.max(events.retry()) };
                 sleep(wait).await;
             }
-            Attempt::None => return,
-            Attempt::Lost => {
-                session.lose();
+            Attempt::None => {
+                debug!("the upstream offers no stream to listen to");
                 return;
             }
+            Attempt::Lost => return,
             Attempt::Failed => sleep(wait).await,
         }
         wait = (wait * 2).min(LONGEST_WAIT);
@@ -53,31 +52,28 @@ enum Attempt {
 }
 
 async fn attempt(session: &Session, last_id: Option<&str>) -> Attempt {
-    match session.get(last_id).await {
-        Ok(answer) => judge(session, answer, last_id),
+    let answer = match session.get(last_id).await {
+        Ok(answer) => answer,
         Err(error) => {
             debug!(%error, "could not listen to the upstream");
-            Attempt::Failed
+            return Attempt::Failed;
         }
-    }
-}
-
-fn judge(session: &Session, answer: Answer, last_id: Option<&str>) -> Attempt {
-    let status = answer.status();
-    if status.is_success() && heads::content(answer.headers()) == Content::Events {
+    };
+    if answer.status().is_success() && heads::content(answer.headers()) == Content::Events {
         let last_id = last_id.unwrap_or_default().to_owned();
         let events = Events::continued(answer, session.message_bytes(), last_id);
         return Attempt::Opened(Box::new(events));
     }
-    answer.finish();
-    if status == StatusCode::NOT_FOUND && session.has_session() {
-        return Attempt::Lost;
+    let status = answer.status();
+    if status.is_success() {
+        return Attempt::None;
     }
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::CONFLICT {
-        return Attempt::Failed;
+    let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::CONFLICT;
+    match session.refused(answer, None).await {
+        Err(UpstreamError::SessionLost) => Attempt::Lost,
+        _ if passes => Attempt::Failed,
+        _ => Attempt::None,
     }
-    debug!(%status, "the upstream offers no stream to listen to");
-    Attempt::None
 }
 
 /// Hands on the messages of one stream; whether there was any.

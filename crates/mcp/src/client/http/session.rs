@@ -153,13 +153,13 @@ impl Session {
     }
 
     /// Notes that the server has forgotten the session; whoever reads the unasked messages is told, if there is room.
-    pub(super) fn lose(&self) {
+    fn lose(&self) {
         if self.end.set(End::Lost).is_ok() {
             let _ = self.incoming.try_send(Incoming::Closed(UpstreamError::SessionLost.to_string()));
         }
     }
 
-    pub(super) fn has_session(&self) -> bool {
+    fn has_session(&self) -> bool {
         self.heads().has_session()
     }
 
@@ -178,7 +178,7 @@ impl Session {
     }
 
     /// Judges an answer that is no success: a reply nevertheless, a lost session, or a refusal.
-    async fn refused(&self, answer: Answer, id: Option<IdKey>) -> Result<Box<HttpExchange>, UpstreamError> {
+    pub(super) async fn refused(&self, answer: Answer, id: Option<IdKey>) -> Result<Box<HttpExchange>, UpstreamError> {
         let status = answer.status();
         let is_json = heads::content(answer.headers()) == Content::Json;
         let body = answer.excerpt(EXCERPT_BYTES).await;
