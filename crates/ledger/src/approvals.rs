@@ -160,7 +160,9 @@ impl Approval {
     }
 }
 
-/// The open approval for the same call, or else a new one, which is then a change to be written.
+/// The approval that stands for the same call, or else a new one, which is then a change to be written.
+///
+/// A refusal stands until its time is over: an agent that asks again does not make a person say no again.
 pub(crate) fn ask(
     facts: &mut dyn Facts,
     ask: &AskApproval<'_>,
@@ -172,8 +174,13 @@ pub(crate) fn ask(
         .into_iter()
         .map(|approval| approval.at(now))
         .filter(|approval| approval.is_for(ask));
-    let open = same.filter(|approval| matches!(approval.state, ApprovalState::Pending | ApprovalState::Approved));
-    if let Some(approval) = open.max_by_key(|approval| approval.state == ApprovalState::Approved) {
+    let standing = same.filter(|approval| match approval.state {
+        ApprovalState::Pending | ApprovalState::Approved => true,
+        ApprovalState::Denied => now < approval.expires_at,
+        ApprovalState::Spent | ApprovalState::Expired => false,
+    });
+    let newest_yes = |approval: &Approval| (approval.state == ApprovalState::Approved, approval.id.clone());
+    if let Some(approval) = standing.max_by_key(newest_yes) {
         return Ok((approval, false));
     }
     let pending = facts.pending_approvals(ask.grant)?.into_iter().filter(|approval| now < approval.expires_at).count();

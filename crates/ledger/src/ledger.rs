@@ -206,7 +206,7 @@ impl Ledger {
         }
     }
 
-    /// Asks for an approval, or returns the one that is pending or approved for the same call.
+    /// Asks for an approval, or returns the one that stands for the same call: pending, approved, or denied and not over.
     ///
     /// # Errors
     /// It could not be written, or the grant has too many pending.
