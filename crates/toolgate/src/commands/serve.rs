@@ -76,10 +76,7 @@ fn announce(ready: &Ready) {
 
 fn report_reload(reloaded: &Reloaded) {
     match reloaded {
-        Reloaded::Applied(warnings) => {
-            diagnostics::draw(warnings);
-            info!(warnings = warnings.len(), "applied the edited configuration");
-        }
+        Reloaded::Applied(warnings) => diagnostics::draw(warnings),
         Reloaded::Refused(problems) => {
             diagnostics::draw(problems);
             warn!(problems = problems.len(), "refused the edited configuration, the last good one stays");
