@@ -35,7 +35,7 @@ pub enum Outcome {
 /// What a call is, as far as the ledger cares. Recorded before anything is forwarded.
 #[derive(Clone, Copy, Debug)]
 pub struct Intent<'a> {
-    /// The entry's id.
+    /// The entry's id, made for the same time as `at`: filters by time rely on it.
     pub id: EntryId,
     /// When the call was judged.
     pub at: Timestamp,

@@ -1,3 +1,4 @@
+-- An id begins with the time of its call, so the index over ids is also the one over time.
 -- One row per call: the columns of its opened record and, once its outcome is known, of its settled record.
 CREATE TABLE entries (
     opened_seq      INTEGER PRIMARY KEY,
@@ -32,9 +33,7 @@ CREATE TABLE entries (
     upstream_us     INTEGER
 ) STRICT;
 
-CREATE UNIQUE INDEX entries_by_settled_seq ON entries (settled_seq) WHERE settled_seq IS NOT NULL;
 CREATE INDEX entries_unsettled ON entries (instance) WHERE settled_seq IS NULL AND outcome = 'allow';
-CREATE INDEX entries_by_time ON entries (at);
 
 -- The last link of the chain, the latest time the ledger was told, and how much of the log is in this database.
 CREATE TABLE progress (

@@ -1,5 +1,7 @@
 //! The table `entries`.
 
+use std::time::Duration;
+
 use policy::Timestamp;
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, ToSql, params};
@@ -116,7 +118,10 @@ pub(crate) fn select(
     let mut add = |condition, value: Option<Box<dyn ToSql>>| conditions.extend(value.map(|value| (condition, value)));
     let text = |text: &Option<String>| text.clone().map(|text| Box::new(text) as Box<dyn ToSql>);
     let time = |time: Option<Timestamp>| time.map(|time| Box::new(time.as_micros()) as Box<dyn ToSql>);
+    let id = |time: Option<Timestamp>| time.map(|time| Box::new(EntryId::new(time, 0).to_string()) as Box<dyn ToSql>);
+    add("id >= ?", id(filter.since));
     add("at >= ?", time(filter.since));
+    add("id < ?", id(filter.until.map(|until| until.saturating_add(Duration::from_millis(1)))));
     add("at < ?", time(filter.until));
     add("\"grant\" = ?", text(&filter.grant));
     add("server = ?", text(&filter.server));
@@ -144,23 +149,21 @@ pub(crate) fn find(connection: &Connection, id: EntryId) -> rusqlite::Result<Opt
     rows.next().transpose()
 }
 
-/// The entries whose opened records lie in this part of the chain.
+/// The entries whose opened records lie in a part of the chain, in its order.
 pub(crate) fn opened_between(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
     connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM entries WHERE opened_seq > ? AND opened_seq <= ? ORDER BY opened_seq LIMIT ?"
     ))
 }
 
-/// The entries whose settled records lie in this part of the chain.
-pub(crate) fn settled_between(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
-    connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM entries WHERE settled_seq > ? AND settled_seq <= ? ORDER BY settled_seq LIMIT ?"
-    ))
+/// The last place in the chain that an opened record claims.
+pub(crate) fn last_opened_seq(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(opened_seq), 0) FROM entries", [], |row| row.get(0))
 }
 
-/// The last place in the chain that any row claims.
-pub(crate) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("SELECT max(coalesce((SELECT max(opened_seq) FROM entries), 0), coalesce((SELECT max(settled_seq) FROM entries), 0))", [], |row| row.get(0))
+/// Tells whether a record claims a place before the first.
+pub(crate) fn has_misplaced(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM entries WHERE opened_seq < 1)", [], |row| row.get(0))
 }
 
 /// Reads a row of [`COLUMNS`], strictly: a value that this program never writes is an error.

@@ -121,7 +121,8 @@ async fn an_approval_that_is_not_given_cannot_be_spent(house: House) {
     assert_eq!(why(&spend(&ledger, &approval.id, NOON).await), Some(ApprovalGone::Denied));
     let again = ledger.decide(&approval.id, Decision::Approve, "bob", None, NOON).await.unwrap_err();
     assert!(again.to_string().contains("has already been denied"), "{again}");
-    let given = ledger.ask(question(FINGERPRINT), NOON).await.unwrap();
+    assert_eq!(ledger.ask(question(FINGERPRINT), after(1)).await.unwrap().state, ApprovalState::Denied);
+    let given = ledger.ask(AskApproval { rule: "/tools/*", ..question(FINGERPRINT) }, NOON).await.unwrap();
     ledger.decide(&given.id, Decision::Approve, "bob", None, NOON).await.unwrap();
     assert_eq!(why(&spend(&ledger, &given.id, after(3600)).await), Some(ApprovalGone::Expired));
 }

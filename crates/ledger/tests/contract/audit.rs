@@ -128,7 +128,7 @@ async fn every_edited_column_is_found(house: House) {
             database.execute(&format!("UPDATE entries SET \"{column}\" = {new} WHERE opened_seq = 6"), []).unwrap();
             let verified = ledger.verify(|_, _| ()).await.unwrap();
             let expected = match column.as_str() {
-                "settled_seq" if new == "NULL" => 6, // its outcome is left without a record
+                "settled_seq" if new == "NULL" || new == "-1" => 6, // its outcome is left without a record
                 "settled_seq" | "settled_hash" | "settled_at" => 8,
                 column if OF_OUTCOME.contains(&column) => 8,
                 _ => 6,
