@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -21,6 +20,8 @@ use crate::session::{Endpoint, Session};
 const CALLS: u64 = 200_000;
 /// Sessions of the open loop.
 const OPEN_SESSIONS: usize = 32;
+/// Ticks of the open loop that may wait while the load generator is busy.
+const WAITING_TICKS: usize = 64;
 
 /// What one round of load brought.
 #[derive(Debug)]
@@ -139,27 +140,28 @@ async fn one_call(
     Ok(took)
 }
 
-/// A clock of the kernel: the runtime's own is too coarse, with its steps of a millisecond.
-struct Ticks(AsyncFd<rustix::fd::OwnedFd>);
+/// A clock of the kernel on a thread of its own: the runtime's steps of a millisecond are too coarse.
+struct Ticks(mpsc::Receiver<u64>);
 
 impl Ticks {
     fn every(step: Duration) -> anyhow::Result<Self> {
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
         let step = Timespec { tv_sec: i64::try_from(step.as_secs())?, tv_nsec: i64::from(step.subsec_nanos()) };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: step, it_value: step })?;
-        Ok(Self(AsyncFd::register(timer)?))
+        let (tick, ticks) = mpsc::channel(WAITING_TICKS);
+        std::thread::Builder::new().name("ticks".to_owned()).spawn(move || {
+            let mut count = [0_u8; 8];
+            while rustix::io::read(&timer, &mut count).is_ok() {
+                if tick.blocking_send(u64::from_ne_bytes(count)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self(ticks))
     }
 
     /// Waits for the next tick; more than one if some were missed.
     async fn next(&mut self) -> anyhow::Result<u64> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            let mut count = [0_u8; 8];
-            match rustix::io::read(self.0.get_ref(), &mut count) {
-                Ok(_) => return Ok(u64::from_ne_bytes(count)),
-                Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.0.recv().await.context("the clock stopped")
     }
 }
