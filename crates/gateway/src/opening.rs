@@ -15,6 +15,8 @@ use crate::relay::failure_answer;
 use crate::session::{self, Agent, Opened, Opener, Session, SessionPlace, new_id};
 use crate::snapshot::Server;
 
+/// How much of the client's name is kept, in characters.
+const NAME_CHARACTERS: usize = 256;
 /// How long a session has to be idle before it makes room for a new one.
 const IDLE_ENOUGH: Duration = Duration::from_secs(60);
 
@@ -65,7 +67,7 @@ impl Newcomer<'_> {
             id: new_id(),
             owner: self.caller.id().to_owned(),
             agent: self.agent,
-            client_name: client_name.map(ToOwned::to_owned),
+            client_name: client_name.map(|name| name.chars().take(NAME_CHARACTERS).collect()),
         };
         let reply = accepted.reply.message().clone();
         let session = Session::begin(self.gate, Arc::clone(self.server), opener, accepted);

@@ -57,11 +57,6 @@ impl Relay {
             }
         }
     }
-
-    /// Waits for the answer and throws it away: the entry is settled although nobody listens.
-    pub(crate) async fn finish(mut self) {
-        while let Some(Step::Message(_)) = self.next(None).await {}
-    }
 }
 
 /// How the answer to a list is filtered.

@@ -96,7 +96,11 @@ fn keep_or_make(
     config: &Config,
     metrics: &Metrics,
 ) -> Result<Arc<Server>, InvalidTarget> {
-    match before.and_then(|before| before.servers.get(&server.name)) {
+    let same_terms = |before: &&Snapshot| {
+        let (then, now) = (&before.config, config);
+        then.timeouts.connect == now.timeouts.connect && then.bounds.reply_bytes == now.bounds.reply_bytes
+    };
+    match before.filter(same_terms).and_then(|before| before.servers.get(&server.name)) {
         Some(kept) if kept.config == *server => Ok(Arc::clone(kept)),
         _ => Ok(Arc::new(Server::new(server, config, metrics)?)),
     }

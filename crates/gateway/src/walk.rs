@@ -27,6 +27,9 @@ use crate::session::Session;
 use crate::snapshot::NamedPolicy;
 use crate::subject;
 
+/// Longest method, tool, prompt or URI that is judged, in bytes.
+const NAME_BYTES: usize = 4096;
+
 /// One request and everything that is known of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Turn<'a> {
@@ -87,6 +90,7 @@ pub(crate) async fn request(turn: Turn<'_>) -> Answer {
 
 async fn walk(turn: Turn<'_>) -> Result<Forwarded, Stop> {
     let target = subject::target(&turn.request.method, turn.request.params.as_ref());
+    turn.stop_overlong(&target).await?;
     turn.stop_hidden(&target).await?;
     let mut allowed = turn.judge(&target).await?;
     let approved = approval::obtain(&turn, &target, &allowed).await?;
@@ -95,6 +99,20 @@ async fn walk(turn: Turn<'_>) -> Result<Forwarded, Stop> {
 }
 
 impl<'a> Turn<'a> {
+    /// Refuses names that are too long to be kept: counters and records would grow by them.
+    async fn stop_overlong(&self, target: &Target<'a>) -> Result<(), Stop> {
+        let longest = subject::named(target).map_or(0, str::len).max(self.request.method.len());
+        if longest <= NAME_BYTES {
+            return Ok(());
+        }
+        let reason = format!("the name of what is asked for is longer than {NAME_BYTES} bytes");
+        let none = Target::Method("");
+        Err(match self.refuse(&none, Outcome::Reject, None, &reason).await {
+            Ok(_) => Stop::Told(mcp::envelope::answer::error(self.raw_id(), decision::INVALID_PARAMS, &reason, None)),
+            Err(stop) => stop,
+        })
+    }
+
     /// Answers what is hidden, and what the server does not have, with the same bytes.
     async fn stop_hidden(&self, target: &Target<'a>) -> Result<(), Stop> {
         let Some(policy) = self.policy else { return Ok(()) };
@@ -330,7 +348,8 @@ impl<'a> Turn<'a> {
         self.session.server.metrics.count(match outcome {
             Outcome::Hide => Counted::Hide,
             Outcome::Approve => Counted::Approve,
-            Outcome::Allow | Outcome::Deny | Outcome::Limit | Outcome::Reject => Counted::Deny,
+            Outcome::Reject => Counted::Reject,
+            Outcome::Allow | Outcome::Deny | Outcome::Limit => Counted::Deny,
         });
         let facts = Facts::of(self);
         let keys = facts.keys();
@@ -354,7 +373,7 @@ impl<'a> Turn<'a> {
             client: self.session.client_name.as_deref(),
             session: &self.session.id,
             server: self.session.server.name(),
-            method: &self.request.method,
+            method: if self.request.method.len() <= NAME_BYTES { &self.request.method } else { "" },
             tool: subject::named(target),
             category: None,
             policy: self.policy.map(|policy| policy.name.as_str()),

@@ -16,9 +16,10 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::body::{self, BodyError};
+use super::persistent::Persistent;
 use super::{Body, events, json};
 use crate::decision::{self, Origin};
-use crate::gate::{Gate, Loose};
+use crate::gate::Gate;
 use crate::identity::{self, Caller};
 use crate::opening;
 use crate::refusal;
@@ -45,9 +46,15 @@ struct Routed {
     policy: Option<Arc<NamedPolicy>>,
 }
 
-pub(super) async fn handle(gate: &Arc<Gate>, server: &str, request: Request<Incoming>) -> Response<Body> {
+/// Answers one request, to its end even if the agent goes away meanwhile.
+pub(super) fn handle(gate: &Arc<Gate>, server: &str, request: Request<Incoming>) -> Persistent {
+    Persistent::new(gate, answer_to(Arc::clone(gate), server.to_owned(), request))
+}
+
+async fn answer_to(gate: Arc<Gate>, server: String, request: Request<Incoming>) -> Response<Body> {
     let started = Instant::now();
-    let routed = match admit(gate, server, request.headers()).await {
+    let gate = &gate;
+    let routed = match admit(gate, &server, request.headers()).await {
         Ok(routed) => routed,
         Err(response) => return response,
     };
@@ -162,9 +169,8 @@ impl Post<'_> {
         if self.accepts.event_stream && !later.is_empty() {
             return Ok(events::stream(self.gate, self.session, later, now));
         }
-        for (_, relay) in later {
-            let mut waiting = Waiting::new(self.gate, relay);
-            while let Some(step) = waiting.next(None).await {
+        for (_, mut relay) in later {
+            while let Some(step) = relay.next(None).await {
                 if let Step::Done(answer) = step {
                     now.push(answer);
                     break;
@@ -213,64 +219,23 @@ impl Post<'_> {
     }
 
     /// Answers plainly if the answer is the first thing that comes, and by a stream otherwise.
-    async fn later(&self, message: &Message<'_>, relay: Relay) -> Response<Body> {
-        let mut waiting = Waiting::new(self.gate, relay);
+    async fn later(&self, message: &Message<'_>, mut relay: Relay) -> Response<Body> {
         let until = self.accepts.event_stream.then(|| Instant::now() + STREAM_AFTER);
         loop {
-            match waiting.next(until).await {
+            match relay.next(until).await {
                 Some(Step::Done(answer)) => return json(StatusCode::OK, answer),
                 Some(Step::Message(first)) if self.accepts.event_stream => {
-                    return self.stream(message, waiting, vec![first]);
+                    return self.stream(message, relay, vec![first]);
                 }
                 // This agent takes nothing but the answer; the rest goes where it listens, if anywhere.
                 Some(Step::Message(other)) => self.session.agent.send(other).await,
-                None => return self.stream(message, waiting, Vec::new()),
+                None => return self.stream(message, relay, Vec::new()),
             }
         }
     }
 
-    fn stream(&self, message: &Message<'_>, waiting: Waiting, first: Vec<Bytes>) -> Response<Body> {
-        let relays = waiting.into_relay().map(|relay| (raw_id(message), relay)).into_iter().collect();
-        events::stream(self.gate, self.session, relays, first)
-    }
-}
-
-/// A relay that somebody waits for. If the agent goes away meanwhile, the request goes on without
-/// it: on these revisions a disconnect is no cancellation (Streamable HTTP, "Sending Messages").
-struct Waiting {
-    gate: Arc<Gate>,
-    relay: Option<Relay>,
-}
-
-impl Waiting {
-    fn new(gate: &Arc<Gate>, relay: Relay) -> Self {
-        Self { gate: Arc::clone(gate), relay: Some(relay) }
-    }
-
-    async fn next(&mut self, until: Option<Instant>) -> Option<Step> {
-        let step = self.relay.as_mut()?.next(until).await;
-        if matches!(step, Some(Step::Done(_))) {
-            self.relay = None;
-        }
-        step
-    }
-
-    fn into_relay(mut self) -> Option<Relay> {
-        self.relay.take()
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if let Some(relay) = self.relay.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let guard = Loose::enter(&self.gate);
-            runtime.spawn(async move {
-                relay.finish().await;
-                drop(guard);
-            });
-        }
+    fn stream(&self, message: &Message<'_>, relay: Relay, first: Vec<Bytes>) -> Response<Body> {
+        events::stream(self.gate, self.session, vec![(raw_id(message), relay)], first)
     }
 }
 

@@ -3,6 +3,7 @@
 mod body;
 mod events;
 mod mcp;
+mod persistent;
 pub(crate) mod workers;
 
 use std::sync::Arc;
