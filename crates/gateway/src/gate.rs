@@ -1,11 +1,12 @@
 //! Everything that a request needs and that outlives it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ledger::Ledger;
+use policy::Timestamp;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::Clock;
@@ -29,6 +30,8 @@ pub(crate) struct Gate {
     pub(crate) stopping: AtomicBool,
     /// Calls that go on although nobody waits for their answer any more.
     pub(crate) loose: Loose,
+    /// Requests without a valid token, for the log.
+    pub(crate) strangers: Sampled,
     /// The routes of the admin API.
     pub(crate) api: axum::Router<crate::service::Service>,
     /// The SHA-256 of the token that opens the admin API.
@@ -41,6 +44,30 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets one of many equal events into the log now and then, with the number of those left out.
+#[derive(Debug, Default)]
+pub(crate) struct Sampled {
+    next: AtomicI64,
+    left_out: AtomicU64,
+}
+
+impl Sampled {
+    /// How far two log lines are apart, in microseconds.
+    const APART: i64 = 10_000_000;
+
+    /// How many were left out since the last one, if this one may be logged.
+    pub(crate) fn take(&self, now: Timestamp) -> Option<u64> {
+        let next = self.next.load(Ordering::Relaxed);
+        let is_due = now.as_micros() >= next;
+        let then = now.as_micros().saturating_add(Self::APART);
+        if is_due && self.next.compare_exchange(next, then, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return Some(self.left_out.swap(0, Ordering::Relaxed));
+        }
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+        None
     }
 }
 

@@ -67,6 +67,7 @@ fn gate(run: Run, ledger: Ledger) -> Result<Gate, StartError> {
         inherit_environment: run.inherit_environment,
         stopping: AtomicBool::new(false),
         loose: Loose::default(),
+        strangers: crate::gate::Sampled::default(),
         api: api::router(),
         // Nobody listens, so nobody can show a token.
         admin_token_sha256: [0; 32],

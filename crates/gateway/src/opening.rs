@@ -55,7 +55,7 @@ impl Newcomer<'_> {
         let opened = session::open(self.gate, self.server, message).await;
         let accepted = match opened {
             Ok(Opened::Accepted(accepted)) => *accepted,
-            Ok(Opened::Declined(reply)) => return Ok((None, reply.message().clone())),
+            Ok(Opened::Declined(reply)) => return Ok((None, reply.with_id(raw_id))),
             Err(error) => {
                 warn!(server = self.server.name(), %error, "could not open a session");
                 let answer = failure_answer(raw_id, self.server.name(), &error, None);
@@ -69,7 +69,7 @@ impl Newcomer<'_> {
             agent: self.agent,
             client_name: client_name.map(|name| name.chars().take(NAME_CHARACTERS).collect()),
         };
-        let reply = accepted.reply.message().clone();
+        let reply = accepted.reply.with_id(raw_id);
         let session = Session::begin(self.gate, Arc::clone(self.server), opener, accepted);
         info!(server = self.server.name(), grant = self.caller.label(), session = %session.id, "opened a session");
         place.fill(&session);

@@ -50,6 +50,7 @@ pub(crate) async fn serve(serve: Serve) -> Result<(), StartError> {
         inherit_environment: false,
         stopping: AtomicBool::new(false),
         loose: Loose::default(),
+        strangers: crate::gate::Sampled::default(),
         api: api::router(),
         admin_token_sha256: identity::hash(&admin_token),
         address,

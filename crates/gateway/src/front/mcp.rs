@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use mcp::envelope::{Bounds, Kind, Message, Rejected, Revision, answer, read_batch, read_request};
 use mcp::server::headers::{self, Accepts};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::warn;
 
 use super::body::{self, BodyError};
 use super::persistent::Persistent;
@@ -332,7 +332,10 @@ async fn too_large(gate: &Gate, routed: &Routed, session: Option<&Arc<Session>>,
 
 fn unauthenticated(gate: &Gate, server: &str, anonymous: &identity::Anonymous) -> Response<Body> {
     gate.metrics.unauthenticated(anonymous.as_str());
-    debug!(server, reason = anonymous.as_str(), "turned away a request without a valid token");
+    if let Some(left_out) = gate.strangers.take(gate.clock.now()) {
+        let server: String = server.chars().take(64).collect();
+        warn!(server, reason = anonymous.as_str(), left_out, "turned away a request without a valid token");
+    }
     if let identity::Anonymous::Unreadable(error) = anonymous {
         tracing::error!(%error, "could not look up a token");
         return plain_error(StatusCode::SERVICE_UNAVAILABLE, "the gate cannot look up tokens at the moment");

@@ -30,7 +30,7 @@ pub(crate) use agent::Agent;
 pub(crate) use link::{Accepted, Opened};
 use link::{Handshake, Link};
 pub(crate) use running::Place;
-use running::RunningTable;
+use running::{RunningTable, comes_back_as_it_is};
 pub(crate) use table::{SessionPlace, Sessions, new_id};
 
 /// How many requests of a server may wait for the agent's answer.
@@ -186,8 +186,7 @@ impl Session {
 
     /// An id that no agent can guess, as JSON text.
     pub(crate) fn fresh_id(&self) -> String {
-        let number = self.own_requests.fetch_add(1, Ordering::Relaxed);
-        format!(r#""toolgate-{}-{number}""#, new_id())
+        fresh_id(self.own_requests.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The agent has said `notifications/initialized`: from now on the server may speak unasked.
@@ -405,5 +404,12 @@ fn not_sent(error: UpstreamError) -> UpstreamError {
 ///
 /// See [`link::open`].
 pub(crate) async fn open(gate: &Gate, server: &Arc<Server>, initialize: &Message<'_>) -> Result<Opened, UpstreamError> {
-    link::open(gate, server, initialize, 0, None).await
+    let is_exact = initialize.id().is_some_and(|id| comes_back_as_it_is(id, &id.key()));
+    let other_id = (!is_exact).then(|| fresh_id(0));
+    link::open(gate, server, initialize, 0, other_id.as_deref()).await
+}
+
+/// An id that no agent can guess, as JSON text.
+fn fresh_id(number: u64) -> String {
+    format!(r#""toolgate-{}-{number}""#, new_id())
 }

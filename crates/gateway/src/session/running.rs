@@ -125,7 +125,7 @@ impl Drop for Place {
 }
 
 /// Whether any upstream will answer with exactly this id.
-fn comes_back_as_it_is(id: Id<'_>, key: &IdKey) -> bool {
+pub(crate) fn comes_back_as_it_is(id: Id<'_>, key: &IdKey) -> bool {
     if let Some(integer) = key.as_integer() {
         return (-EXACT_INTEGER..=EXACT_INTEGER).contains(&integer) && id.raw() != "-0";
     }
