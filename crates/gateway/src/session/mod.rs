@@ -116,9 +116,12 @@ impl Session {
         self.last_used.store(now.as_micros(), Ordering::Relaxed);
     }
 
-    /// When the session was last used; a session with a running request is in use.
+    /// When the session was last used. With a running request, or an agent that listens, it is in use.
     pub(crate) fn last_used(&self, now: Timestamp) -> Timestamp {
-        if self.running.is_empty() { Timestamp::from_micros(self.last_used.load(Ordering::Relaxed)) } else { now }
+        if self.running.is_empty() && !self.agent.is_listening() {
+            return Timestamp::from_micros(self.last_used.load(Ordering::Relaxed));
+        }
+        now
     }
 
     pub(crate) fn has_ended(&self) -> bool {
