@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::target::{Ask, Target};
@@ -13,8 +15,6 @@ const SESSION_ID_BYTES: usize = 4096;
 #[derive(Debug, Clone)]
 pub(super) struct Heads {
     post: HeaderMap,
-    get: HeaderMap,
-    delete: HeaderMap,
 }
 
 impl Heads {
@@ -22,17 +22,21 @@ impl Heads {
         let mut post = target.headers.clone();
         post.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         post.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let mut get = target.headers.clone();
-        get.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        Self { post, get, delete: target.headers.clone() }
+        Self { post }
     }
 
-    pub(super) fn of(&self, ask: Ask) -> &HeaderMap {
-        match ask {
-            Ask::Post => &self.post,
-            Ask::Get => &self.get,
-            Ask::Delete => &self.delete,
+    /// Messages are posted all the time; what is asked rarely is derived when it is asked.
+    pub(super) fn of(&self, ask: Ask) -> Cow<'_, HeaderMap> {
+        if ask == Ask::Post {
+            return Cow::Borrowed(&self.post);
         }
+        let mut head = self.post.clone();
+        head.remove(header::CONTENT_TYPE);
+        match ask {
+            Ask::Get => head.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream")),
+            Ask::Post | Ask::Delete => head.remove(header::ACCEPT),
+        };
+        Cow::Owned(head)
     }
 
     pub(super) fn has_session(&self) -> bool {
@@ -41,9 +45,7 @@ impl Heads {
 
     /// Adds a header to everything from now on.
     pub(super) fn set(&mut self, name: &HeaderName, value: &HeaderValue) {
-        for head in [&mut self.post, &mut self.get, &mut self.delete] {
-            head.insert(name.clone(), value.clone());
-        }
+        self.post.insert(name.clone(), value.clone());
     }
 }
 

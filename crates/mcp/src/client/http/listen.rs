@@ -24,7 +24,8 @@ pub(super) async fn listen(session: Arc<Session>) {
     let mut last_id: Option<String> = None;
     let mut wait = FIRST_WAIT;
     while !session.incoming.is_closed() {
-        match attempt(&session, last_id.as_deref()).await {
+        // What is needed only while asking is let go of while listening.
+        match Box::pin(attempt(&session, last_id.as_deref())).await {
             Attempt::Opened(mut events) => {
                 let heard = relay(&session, &mut events).await;
                 last_id = events.last_id().map(str::to_owned);

@@ -111,7 +111,8 @@ impl Pool {
                 Err(broken) => return Err(self.failure(broken)),
             }
         }
-        let mut wire = connect(&self.0).await.map_err(UpstreamError::NotSent)?;
+        // Connecting is rare, and what it needs is large: it shall not be part of every exchange.
+        let mut wire = Box::pin(connect(&self.0)).await.map_err(UpstreamError::NotSent)?;
         match wire.send(self.request(ask, headers.clone(), body)).await {
             Ok(response) => Ok(self.answer(wire, response)),
             Err(broken) => Err(self.failure(broken)),

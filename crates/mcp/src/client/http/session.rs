@@ -112,7 +112,8 @@ impl Connection {
         if self.session.end.set(End::Closed).is_err() || !heads.has_session() {
             return;
         }
-        let ask = self.session.pool.send(Ask::Delete, heads.of(Ask::Delete), Bytes::new());
+        let head = heads.of(Ask::Delete);
+        let ask = self.session.pool.send(Ask::Delete, &head, Bytes::new());
         match timeout(DELETE_TIMEOUT, ask).await {
             Ok(Ok(answer)) => answer.finish(),
             Ok(Err(error)) => debug!(%error, "could not end the session at the upstream"),
@@ -143,11 +144,11 @@ impl Session {
         self.check()?;
         let heads = self.heads();
         let Some(id) = last_event_id else {
-            return self.pool.send(Ask::Get, heads.of(Ask::Get), Bytes::new()).await;
+            return self.pool.send(Ask::Get, &heads.of(Ask::Get), Bytes::new()).await;
         };
         let id = HeaderValue::from_str(id)
             .map_err(|_| UpstreamError::Unknown("the upstream gave an event id that no header can hold".to_owned()))?;
-        let mut head = heads.of(Ask::Get).clone();
+        let mut head = heads.of(Ask::Get).into_owned();
         head.insert(LAST_EVENT_ID, id);
         self.pool.send(Ask::Get, &head, Bytes::new()).await
     }
@@ -166,7 +167,7 @@ impl Session {
     async fn post(&self, body: Bytes) -> Result<Answer, UpstreamError> {
         self.check()?;
         let heads = self.heads();
-        self.pool.send(Ask::Post, heads.of(Ask::Post), body).await
+        self.pool.send(Ask::Post, &heads.of(Ask::Post), body).await
     }
 
     fn check(&self) -> Result<(), UpstreamError> {
