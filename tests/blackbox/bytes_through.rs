@@ -26,7 +26,8 @@ async fn over_http_params_and_result_arrive_byte_for_byte() {
         }
         for params in [ODD_PARAMS.to_owned(), ODD_PARAMS.replace(" ,", "\r\n,"), large_params()] {
             upstream.forget_received();
-            let body = format!(" {{\"id\" : \"a-1\",\"params\" :{params}, \"method\":\"tools/call\",\"jsonrpc\":\"2.0\"}}\n");
+            let body =
+                format!(" {{\"id\" : \"a-1\",\"params\" :{params}, \"method\":\"tools/call\",\"jsonrpc\":\"2.0\"}}\n");
             let reply = agent.post(body).await;
             let received = upstream.received_of("tools/call");
             assert_eq!(received.len(), 1);
@@ -97,9 +98,8 @@ async fn progress_comes_before_the_answer_with_its_unknown_fields() {
     let gate = Setup::open(upstream.server()).serve().await;
     let agent = gate.session("alice").await;
     let params = "{\"name\":\"progress\",\"_meta\":{\"progressToken\":\"t-1\"}}";
-    let reply = agent
-        .post(format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{params}}}"))
-        .await;
+    let reply =
+        agent.post(format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{params}}}")).await;
     let messages = reply.messages();
     assert_eq!(messages.len(), 4, "{messages:?}");
     for (message, step) in messages.iter().zip(1..=3) {

@@ -93,7 +93,9 @@ async fn what_is_absurdly_deep_or_large_is_refused() {
     let agent = gate.session("alice").await;
     upstream.forget_received();
     let around = |arguments: &str| {
-        format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"t\",\"arguments\":{arguments}}}}}")
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"t\",\"arguments\":{arguments}}}}}"
+        )
     };
     let deep = around(&format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000)));
     assert_refused(&agent.post(deep).await, "nesting of 10,000");

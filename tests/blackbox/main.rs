@@ -2,4 +2,11 @@
 
 mod bytes_through;
 mod envelope;
+mod hiding;
+mod limits;
+mod people;
+mod playwright;
+mod real_servers;
 mod stdio_gate;
+mod stopping;
+mod upstreams;

@@ -134,7 +134,8 @@ const FIRST_TOOLS: &str = "{\"tools\" : [ {\"name\":\"echo\", \"inputSchema\":{\
     \"nextCursor\":\"two\" , \"x-page\":1.0}";
 const SECOND_TOOLS: &str = "{\"tools\":[{\"name\":\"delete_one\",\"inputSchema\":{\"type\":\"object\"}}, \
     {\"inputSchema\":{\"type\":\"object\"},\"name\":\"search\"}],\"x-page\":2.0}";
-const RESOURCES: &str = "{\"resources\":[{\"uri\":\"file:///srv/a\",\"name\":\"a\"},{\"uri\":\"file:///etc/b\",\"name\":\"b\"}]}";
+const RESOURCES: &str =
+    "{\"resources\":[{\"uri\":\"file:///srv/a\",\"name\":\"a\"},{\"uri\":\"file:///etc/b\",\"name\":\"b\"}]}";
 const PROMPTS: &str = "{\"prompts\":[{\"name\":\"summarise\"},{\"name\":\"secret\"}]}";
 
 /// Writes a message around an answer, with the id as the request wrote it.
