@@ -1,46 +1,52 @@
-//! The arguments of a call, read only as far as somebody looks.
+//! The arguments of a call, read once, and only if somebody looks.
 //!
-//! The text is split into keys and values level by level: a value that no path steps into is skipped over once and
-//! never read. What cannot be read is undetermined, so a caller that hands in broken text gets a denial, not a panic.
+//! One pass turns the text into a flat list of values, each of which knows where it stands in the text and where its
+//! next neighbour is; nothing is copied or decoded. What cannot be read is undetermined, so a caller that hands in
+//! broken text gets a denial, not a panic.
 
-use std::ops::Range;
+use std::cell::OnceCell;
 
 use crate::decimal::{Decimal, NotExact};
 use crate::path::Key;
 use crate::raw_text::{FoldedHash, RawText, folded};
+use crate::scan::{scalar_end, skip_space, string_end, value_end};
 
+/// How many values arguments may have to be judged.
+const MAX_VALUES: usize = 262_144;
 /// How many values there is room for at first.
-const USUAL_MEMBERS: usize = 16;
+const USUAL_VALUES: usize = 64;
 
 /// The arguments of one call.
 #[derive(Debug)]
 pub(crate) struct Arguments<'a> {
-    /// All values that have been seen so far; the first is the arguments themselves, if there are any.
-    members: Vec<Member<'a>>,
-    present: bool,
+    raw: Option<&'a str>,
+    /// Nothing in it if the text is broken.
+    values: OnceCell<Option<Vec<Entry>>>,
 }
 
-#[derive(Debug, Clone)]
-struct Member<'a> {
-    key: RawText<'a>,
+/// One value, and the key it stands under.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
     hash: FoldedHash,
-    value: &'a str,
-    children: Children,
+    key: Span,
+    value: Span,
+    /// The value after this one and all that is inside of it; while it is being read, the value it is inside of.
+    next: u32,
 }
 
-#[derive(Debug, Clone)]
-enum Children {
-    Unread,
-    Read(Range<usize>),
-    Broken,
+/// Bytes of the text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    start: u32,
+    end: u32,
 }
 
 /// A value of the arguments that has been found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place(usize);
+pub(crate) struct Place(u32);
 
 /// What a step leads to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Stepped {
     To(Place),
     /// Nothing is there.
@@ -49,12 +55,12 @@ pub(crate) enum Stepped {
     Blocked,
     /// A key differs from the step only in case.
     OtherCase,
-    /// The text is not JSON.
+    /// The text is not JSON, or has too many values.
     Broken,
 }
 
 /// One value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
@@ -63,112 +69,117 @@ pub(crate) enum Value<'a> {
     Raw(RawText<'a>),
     /// Text from elsewhere.
     Text(&'a str),
-    /// An array, as it stands in the text.
-    List(&'a str),
+    /// An array, and where it is.
+    List(Place),
     Object,
     Broken,
 }
 
 impl<'a> Arguments<'a> {
     pub(crate) fn new(raw: Option<&'a str>) -> Self {
-        let root = raw.map(|raw| Member {
-            key: RawText(""),
-            hash: FoldedHash::of(""),
-            value: raw.trim_ascii(),
-            children: Children::Unread,
-        });
-        Self { present: root.is_some(), members: root.into_iter().collect() }
+        Self { raw, values: OnceCell::new() }
     }
 
     /// The whole object, if there are arguments at all.
-    pub(crate) fn root(&self) -> Option<Place> {
-        self.present.then_some(Place(0))
+    pub(crate) fn root(&self) -> Stepped {
+        match (self.raw, self.values()) {
+            (None, _) => Stepped::Absent,
+            (Some(_), []) => Stepped::Broken,
+            (Some(_), _) => Stepped::To(Place(0)),
+        }
     }
 
     pub(crate) fn value(&self, place: Place) -> Value<'a> {
-        self.members.get(place.0).map_or(Value::Broken, |member| Value::read(member.value))
-    }
-
-    /// The value of a key.
-    pub(crate) fn key(&mut self, place: Place, key: &Key) -> Stepped {
-        let children = match self.children(place, b'{') {
-            Ok(children) => children,
-            Err(stepped) => return stepped,
-        };
-        let mut found = None;
-        let start = children.start;
-        for (offset, member) in self.members.get(children).unwrap_or_default().iter().enumerate() {
-            if member.hash != key.hash {
-                continue;
-            }
-            if member.key.is(&key.text) {
-                found = Some(Place(start + offset));
-            } else if folded(member.key.characters()).eq(folded(key.text.chars())) {
-                return Stepped::OtherCase;
-            }
-        }
-        found.map_or(Stepped::Absent, Stepped::To)
-    }
-
-    /// The member of an array at an index.
-    pub(crate) fn index(&mut self, place: Place, index: usize) -> Stepped {
-        match self.children(place, b'[') {
-            Ok(children) if index < children.len() => Stepped::To(Place(children.start + index)),
-            Ok(_) => Stepped::Absent,
-            Err(stepped) => stepped,
-        }
-    }
-
-    /// All members of an array.
-    pub(crate) fn elements(&mut self, place: Place) -> Result<impl Iterator<Item = Place> + use<>, Stepped> {
-        self.children(place, b'[').map(|children| children.map(Place))
-    }
-
-    /// The places of what an object or array holds, split on first use.
-    fn children(&mut self, place: Place, opening: u8) -> Result<Range<usize>, Stepped> {
-        let member = self.members.get(place.0).ok_or(Stepped::Broken)?;
-        if member.value.as_bytes().first() != Some(&opening) {
-            return Err(Stepped::Blocked);
-        }
-        match &member.children {
-            Children::Read(range) => return Ok(range.clone()),
-            Children::Broken => return Err(Stepped::Broken),
-            Children::Unread => {}
-        }
-        let text = member.value;
-        self.members.reserve(USUAL_MEMBERS);
-        let start = self.members.len();
-        let complete = split(text, |key, value| {
-            let hash = FoldedHash::of_raw(key);
-            self.members.push(Member { key, hash, value, children: Children::Unread });
-        });
-        let range = start..self.members.len();
-        let children = if complete.is_some() { Children::Read(range.clone()) } else { Children::Broken };
-        if let Some(member) = self.members.get_mut(place.0) {
-            member.children = children;
-        }
-        complete.map(|()| range).ok_or(Stepped::Broken)
-    }
-}
-
-impl<'a> Value<'a> {
-    pub(crate) fn read(raw: &'a str) -> Self {
-        match (raw.as_bytes().first(), raw) {
-            (Some(b'"'), _) => {
-                raw.get(1..raw.len().saturating_sub(1)).map_or(Value::Broken, |inside| Value::Raw(RawText(inside)))
-            }
-            (Some(b'{'), _) => Value::Object,
-            (Some(b'['), _) => Value::List(raw),
-            (Some(b'-' | b'0'..=b'9'), _) => Value::Number(raw),
-            (_, "true") => Value::Bool(true),
-            (_, "false") => Value::Bool(false),
-            (_, "null") => Value::Null,
+        let text = self.entry(place).map(|entry| self.text(entry.value)).unwrap_or_default();
+        match text.as_bytes() {
+            [b'"', .., b'"'] => text.get(1..text.len() - 1).map_or(Value::Broken, |inside| Value::Raw(RawText(inside))),
+            [b'{', ..] => Value::Object,
+            [b'[', ..] => Value::List(place),
+            [b'-' | b'0'..=b'9', ..] => Value::Number(text),
+            b"true" => Value::Bool(true),
+            b"false" => Value::Bool(false),
+            b"null" => Value::Null,
             _ => Value::Broken,
         }
     }
 
+    /// The value of a key.
+    pub(crate) fn key(&self, place: Place, key: &Key) -> Stepped {
+        let Some(children) = self.inside(place, b'{') else {
+            return Stepped::Blocked;
+        };
+        let mut found = Stepped::Absent;
+        for (place, entry) in children {
+            if entry.hash != key.hash {
+                continue;
+            }
+            let name = RawText(self.text(entry.key));
+            if name.is(&key.text) {
+                found = Stepped::To(place);
+            } else if folded(name.characters()).eq(folded(key.text.chars())) {
+                return Stepped::OtherCase;
+            }
+        }
+        found
+    }
+
+    /// The member of an array at an index.
+    pub(crate) fn index(&self, place: Place, index: usize) -> Stepped {
+        match self.inside(place, b'[') {
+            Some(mut children) => children.nth(index).map_or(Stepped::Absent, |(place, _)| Stepped::To(place)),
+            None => Stepped::Blocked,
+        }
+    }
+
+    /// All members of an array; nothing if the value is not one.
+    pub(crate) fn elements(&self, place: Place) -> Option<impl Iterator<Item = Place>> {
+        self.inside(place, b'[').map(|children| children.map(|(place, _)| place))
+    }
+
+    /// The values directly inside of an object or array; nothing if the value does not open like one.
+    fn inside(&self, place: Place, opening: u8) -> Option<Children<'_>> {
+        let entry = self.entry(place)?;
+        let begins = self.text(entry.value).as_bytes().first() == Some(&opening);
+        begins.then_some(Children { values: self.values(), at: place.0 + 1, end: entry.next })
+    }
+
+    fn entry(&self, place: Place) -> Option<&Entry> {
+        self.values().get(place.0 as usize)
+    }
+
+    fn text(&self, span: Span) -> &'a str {
+        self.raw.and_then(|raw| raw.get(span.start as usize..span.end as usize)).unwrap_or_default()
+    }
+
+    fn values(&self) -> &[Entry] {
+        self.values.get_or_init(|| Pass::read(self.raw?)).as_deref().unwrap_or_default()
+    }
+}
+
+/// Goes from neighbour to neighbour.
+struct Children<'v> {
+    values: &'v [Entry],
+    at: u32,
+    end: u32,
+}
+
+impl<'v> Iterator for Children<'v> {
+    type Item = (Place, &'v Entry);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let place = Place(self.at);
+        let entry = self.values.get(self.at as usize)?;
+        self.at = entry.next;
+        Some((place, entry))
+    }
+}
+
+impl Value<'_> {
     /// What the value is, with its article.
-    pub(crate) fn kind_name(&self) -> &'static str {
+    pub(crate) const fn kind_name(&self) -> &'static str {
         match self {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
@@ -195,114 +206,148 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Calls `each` for every member of an array's text; nothing if the text is broken.
-pub(crate) fn members<'a>(list: &'a str, mut each: impl FnMut(Value<'a>)) -> Option<()> {
-    split(list, |_, value| each(Value::read(value)))
+/// No value: what the outermost one is inside of.
+const NOWHERE: u32 = u32::MAX;
+
+/// The pass over the text. It goes as deep as the text does, without recursion.
+struct Pass<'a> {
+    raw: &'a str,
+    at: usize,
+    values: Vec<Entry>,
+    /// The object or array that is being read, or [`NOWHERE`], and the byte that closes it.
+    open: (u32, u8),
+}
+
+impl<'a> Pass<'a> {
+    fn read(raw: &'a str) -> Option<Vec<Entry>> {
+        u32::try_from(raw.len()).ok()?;
+        let mut pass = Self { raw, at: 0, values: Vec::with_capacity(USUAL_VALUES), open: (NOWHERE, 0) };
+        loop {
+            let complete = pass.value()?;
+            if complete && pass.finish_what_ends_here()? {
+                return Some(pass.values);
+            }
+        }
+    }
+
+    /// Reads a key, if one is due, and a value; says whether that is complete, or an object or array has been opened.
+    fn value(&mut self) -> Option<bool> {
+        self.skip_space();
+        let (key, hash) = if self.open.1 == b'}' { self.key()? } else { (Span::default(), FoldedHash::NONE) };
+        let start = self.at;
+        let first = self.take()?;
+        if matches!(first, b'{' | b'[') {
+            self.skip_space();
+            let closing = if first == b'{' { b'}' } else { b']' };
+            let index = self.push(key, hash, start, self.open.0)?;
+            self.open = (index, closing);
+            let empty = self.raw.as_bytes().get(self.at) == Some(&closing);
+            if empty {
+                self.at += 1;
+                self.close()?;
+            }
+            return Some(empty);
+        }
+        let bytes = self.raw.as_bytes();
+        self.at = if first == b'"' { string_end(bytes, start)? } else { scalar_end(bytes, start)? };
+        let next = u32::try_from(self.values.len()).ok()? + 1;
+        self.push(key, hash, start, next)?;
+        Some(true)
+    }
+
+    fn key(&mut self) -> Option<(Span, FoldedHash)> {
+        let bytes = self.raw.as_bytes();
+        let (hash, end) = FoldedHash::of_key(self.raw, self.at)?;
+        let key = span(self.at + 1, end - 1)?;
+        self.at = skip_space(bytes, end);
+        if self.take()? != b':' {
+            return None;
+        }
+        self.skip_space();
+        Some((key, hash))
+    }
+
+    /// After a complete value: goes on behind the comma, and closes what closes here. True at the end of the text.
+    fn finish_what_ends_here(&mut self) -> Option<bool> {
+        loop {
+            self.skip_space();
+            let (index, closing) = self.open;
+            if index == NOWHERE {
+                return (self.at == self.raw.len()).then_some(true);
+            }
+            match self.take()? {
+                b',' => return Some(false),
+                byte if byte == closing => self.close()?,
+                _ => return None,
+            }
+        }
+    }
+
+    /// Closes the object or array that is open, and goes on in what that is inside of.
+    fn close(&mut self) -> Option<()> {
+        let (end, next) = (u32::try_from(self.at).ok()?, u32::try_from(self.values.len()).ok()?);
+        let entry = self.values.get_mut(self.open.0 as usize)?;
+        let outer = std::mem::replace(&mut entry.next, next);
+        entry.value.end = end;
+        let closing = match self.values.get(outer as usize) {
+            Some(outer) if self.raw.as_bytes().get(outer.value.start as usize) == Some(&b'{') => b'}',
+            Some(_) => b']',
+            None => 0,
+        };
+        self.open = (outer, closing);
+        Some(())
+    }
+
+    fn push(&mut self, key: Span, hash: FoldedHash, start: usize, next: u32) -> Option<u32> {
+        let index = self.values.len();
+        if index == MAX_VALUES {
+            return None;
+        }
+        self.values.push(Entry { hash, key, value: span(start, self.at)?, next });
+        u32::try_from(index).ok()
+    }
+
+    fn skip_space(&mut self) {
+        self.at = skip_space(self.raw.as_bytes(), self.at);
+    }
+
+    fn take(&mut self) -> Option<u8> {
+        let byte = self.raw.as_bytes().get(self.at).copied()?;
+        self.at += 1;
+        Some(byte)
+    }
+}
+
+fn span(start: usize, end: usize) -> Option<Span> {
+    Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
 }
 
 /// The top-level keys of an object's text, escapes resolved.
 pub(crate) fn keys(object: &str) -> Vec<String> {
     let mut keys = Vec::new();
-    let object = object.trim_ascii();
-    if object.starts_with('{') {
-        let _ = split(object, |key, _| keys.push(key.resolved().into_owned()));
-    }
+    // A text that breaks off has the keys before that.
+    let _ = each_key(object, |key| keys.push(key.resolved().into_owned()));
     keys
 }
 
-/// Splits the text of an object or array into its keys and values; nothing if it cannot be read to its end.
-fn split<'a>(text: &'a str, mut each: impl FnMut(RawText<'a>, &'a str)) -> Option<()> {
-    let bytes = text.as_bytes();
-    let closing = match bytes.first()? {
-        b'{' => b'}',
-        b'[' => b']',
-        _ => return None,
-    };
-    let mut at = skip_space(bytes, 1);
-    if *bytes.get(at)? == closing {
-        return (at + 1 == bytes.len()).then_some(());
-    }
-    loop {
-        let mut key = RawText("");
-        if closing == b'}' {
-            let end = string_end(bytes, at)?;
-            key = RawText(text.get(at + 1..end - 1)?);
-            at = skip_space(bytes, end);
-            if *bytes.get(at)? != b':' {
-                return None;
-            }
-            at = skip_space(bytes, at + 1);
-        }
-        let end = value_end(bytes, at)?;
-        each(key, text.get(at..end)?);
-        at = skip_space(bytes, end);
-        match bytes.get(at)? {
-            b',' => at = skip_space(bytes, at + 1),
-            byte if *byte == closing => return (at + 1 == bytes.len()).then_some(()),
-            _ => return None,
-        }
-    }
-}
-
-pub(crate) fn skip_space(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
-}
-
-/// How far a string is searched byte by byte; most end before it pays to search in larger steps.
-const SHORT: usize = 24;
-
-/// Where the string that begins at `at` ends, its closing quote included.
-pub(crate) fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
-    if *bytes.get(at)? != b'"' {
+fn each_key<'a>(object: &'a str, mut each: impl FnMut(RawText<'a>)) -> Option<()> {
+    let bytes = object.as_bytes();
+    let mut at = skip_space(bytes, 0);
+    if *bytes.get(at)? != b'{' {
         return None;
     }
-    let mut at = at + 1;
-    let near = bytes.get(at..)?.iter().take(SHORT);
-    at += near.take_while(|byte| !matches!(byte, b'"' | b'\\')).count();
     loop {
-        at += match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => 2,
-            _ => memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?,
-        };
-    }
-}
-
-pub(crate) fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
-    match bytes.get(at)? {
-        b'"' => string_end(bytes, at),
-        b'{' | b'[' => nested_end(bytes, at),
-        _ => {
-            let rest = bytes.get(at..)?;
-            let length = rest
-                .iter()
-                .take_while(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
-                .count();
-            (length > 0).then_some(at + length)
+        at = skip_space(bytes, at + 1);
+        let end = string_end(bytes, at)?;
+        each(RawText(object.get(at + 1..end - 1)?));
+        at = skip_space(bytes, end);
+        if *bytes.get(at)? != b':' {
+            return None;
         }
-    }
-}
-
-/// Where the object or array that begins at `at` ends, its closing bracket included.
-fn nested_end(bytes: &[u8], mut at: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    loop {
-        let rest = bytes.get(at..)?;
-        at += rest.iter().take_while(|byte| !matches!(byte, b'"' | b'{' | b'[' | b'}' | b']')).count();
-        match bytes.get(at)? {
-            b'"' => {
-                at = string_end(bytes, at)?;
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            _ => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
+        let value = skip_space(bytes, at + 1);
+        at = skip_space(bytes, value_end(bytes, value)?);
+        if *bytes.get(at)? != b',' {
+            return None;
         }
-        at += 1;
     }
 }

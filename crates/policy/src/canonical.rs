@@ -8,6 +8,7 @@ use crate::arguments;
 use crate::decimal::{Decimal, NotExact};
 use crate::document::{Node, NodeKind};
 use crate::raw_text::RawText;
+use crate::scan::{scalar_end, skip_space, string_end};
 
 /// How deep a value may be nested to have a canonical form.
 const MAX_DEPTH: usize = 512;
@@ -67,7 +68,7 @@ impl<'a> Writer<'a> {
     }
 
     fn scalar(&mut self) -> Result<(), NotCanonical> {
-        let end = arguments::value_end(self.text.as_bytes(), self.at).ok_or(NOT_JSON)?;
+        let end = scalar_end(self.text.as_bytes(), self.at).ok_or(NOT_JSON)?;
         let raw = self.text.get(self.at..end).ok_or(NOT_JSON)?;
         self.at = end;
         match Decimal::parse(raw) {
@@ -149,14 +150,14 @@ impl<'a> Writer<'a> {
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, NotCanonical> {
-        let end = arguments::string_end(self.text.as_bytes(), self.at).ok_or(NOT_JSON)?;
+        let end = string_end(self.text.as_bytes(), self.at).ok_or(NOT_JSON)?;
         let inside = self.text.get(self.at + 1..end - 1).ok_or(NOT_JSON)?;
         self.at = end;
         Ok(RawText(inside).resolved())
     }
 
     fn skip_space(&mut self) {
-        self.at = arguments::skip_space(self.text.as_bytes(), self.at);
+        self.at = skip_space(self.text.as_bytes(), self.at);
     }
 
     fn peek(&self) -> Option<u8> {

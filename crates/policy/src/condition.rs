@@ -6,7 +6,7 @@ use std::fmt;
 use memchr::memmem::Finder;
 use regex::Regex;
 
-use crate::arguments::{Arguments, Place, Stepped, Value, members};
+use crate::arguments::{Arguments, Place, Stepped, Value};
 use crate::decimal::{Decimal, NotExact};
 use crate::path::{Path, Step};
 
@@ -144,7 +144,7 @@ pub(crate) enum Doubt {
     /// The path steps into something that is not an object or array.
     Blocked,
     Inexact(NotExact),
-    /// The arguments are not JSON.
+    /// The arguments are not JSON, or have too many values.
     Broken,
 }
 
@@ -158,7 +158,7 @@ impl fmt::Display for Doubt {
             Self::OtherCase => out.write_str("a key differs from it only in upper and lower case"),
             Self::Blocked => out.write_str("the path leads into something that is not an object or array"),
             Self::Inexact(why) => write!(out, "its value has {why}"),
-            Self::Broken => out.write_str("the arguments cannot be read"),
+            Self::Broken => out.write_str("the arguments cannot be read, or have too many values"),
         }
     }
 }
@@ -194,7 +194,6 @@ enum Found<'a> {
     Value(Value<'a>),
     Absent,
     Blocked,
-    Doubtful(Doubt),
 }
 
 impl<'a> Found<'a> {
@@ -204,34 +203,31 @@ impl<'a> Found<'a> {
 }
 
 impl Facts<'_> {
-    pub(crate) fn judge(&mut self, condition: &Condition, quantifier: Quantifier) -> Outcome {
-        let test = |found: Found<'_>| condition.test.apply(&found);
+    pub(crate) fn judge(&self, condition: &Condition, quantifier: Quantifier) -> Outcome {
+        let test = &condition.test;
         match &condition.path {
-            Path::GrantLabel => condition.test.apply(&Found::text(Some(self.grant_label))),
-            Path::ClientName => condition.test.apply(&Found::text(self.client_name)),
-            Path::Uri => condition.test.apply(&Found::text(self.uri)),
-            Path::Arguments(steps) => match self.arguments.root() {
-                Some(root) => walk(&mut self.arguments, root, steps, quantifier, &test),
-                None => test(Found::Absent),
-            },
+            Path::GrantLabel => self.apply(test, &Found::text(Some(self.grant_label))),
+            Path::ClientName => self.apply(test, &Found::text(self.client_name)),
+            Path::Uri => self.apply(test, &Found::text(self.uri)),
+            Path::Arguments(steps) => self.walk(self.arguments.root(), steps, quantifier, test),
         }
     }
 
     /// The number that a cost path leads to.
-    pub(crate) fn cost(&mut self, steps: &[Step]) -> Result<Decimal, Outcome> {
-        let Some(mut place) = self.arguments.root() else {
-            return Err(Outcome::Absent);
-        };
+    pub(crate) fn cost(&self, steps: &[Step]) -> Result<Decimal, Outcome> {
+        let mut stepped = self.arguments.root();
         for step in steps {
-            place = match take_step(&mut self.arguments, place, step) {
-                Stepped::To(next) => next,
-                Stepped::Absent => return Err(Outcome::Absent),
-                Stepped::Blocked => return Err(Outcome::Undetermined(Doubt::Blocked)),
-                Stepped::OtherCase => return Err(Outcome::Undetermined(Doubt::OtherCase)),
-                Stepped::Broken => return Err(Outcome::Undetermined(Doubt::Broken)),
-            };
+            if let Stepped::To(place) = stepped {
+                stepped = self.step(place, step);
+            }
         }
-        let value = self.arguments.value(place);
+        let value = match stepped {
+            Stepped::To(place) => self.arguments.value(place),
+            Stepped::Absent => return Err(Outcome::Absent),
+            Stepped::Blocked => return Err(Outcome::Undetermined(Doubt::Blocked)),
+            Stepped::OtherCase => return Err(Outcome::Undetermined(Doubt::OtherCase)),
+            Stepped::Broken => return Err(Outcome::Undetermined(Doubt::Broken)),
+        };
         match value.number() {
             Some(Ok(number)) if number.is_negative() => Err(Outcome::False),
             Some(Ok(number)) => Ok(number),
@@ -239,93 +235,99 @@ impl Facts<'_> {
             None => Err(Outcome::Undetermined(Doubt::Kind(value.kind_name()))),
         }
     }
-}
 
-fn take_step(arguments: &mut Arguments<'_>, place: Place, step: &Step) -> Stepped {
-    match step {
-        Step::Key(key) => arguments.key(place, key),
-        Step::Index(index) => arguments.index(place, *index),
-        // Only conditions have this step, and they walk it themselves.
-        Step::Every => Stepped::Blocked,
-    }
-}
-
-/// Follows a path, into every element where it says so. Recursion is bounded by the number of steps of a path.
-fn walk(
-    arguments: &mut Arguments<'_>,
-    place: Place,
-    steps: &[Step],
-    quantifier: Quantifier,
-    test: &impl Fn(Found<'_>) -> Outcome,
-) -> Outcome {
-    let Some((step, rest)) = steps.split_first() else {
-        return test(Found::Value(arguments.value(place)));
-    };
-    let stepped = if matches!(step, Step::Every) {
-        match arguments.elements(place) {
-            Ok(elements) => return walk_every(arguments, elements, rest, quantifier, test),
-            Err(stepped) => stepped,
+    fn step(&self, place: Place, step: &Step) -> Stepped {
+        match step {
+            Step::Key(key) => self.arguments.key(place, key),
+            Step::Index(index) => self.arguments.index(place, *index),
+            // Only conditions have this step, and they walk it themselves.
+            Step::Every => Stepped::Blocked,
         }
-    } else {
-        take_step(arguments, place, step)
-    };
-    match stepped {
-        Stepped::To(next) => walk(arguments, next, rest, quantifier, test),
-        Stepped::Absent => test(Found::Absent),
-        Stepped::Blocked => test(Found::Blocked),
-        Stepped::OtherCase => test(Found::Doubtful(Doubt::OtherCase)),
-        Stepped::Broken => test(Found::Doubtful(Doubt::Broken)),
     }
-}
 
-fn walk_every(
-    arguments: &mut Arguments<'_>,
-    elements: impl Iterator<Item = Place>,
-    rest: &[Step],
-    quantifier: Quantifier,
-    test: &impl Fn(Found<'_>) -> Outcome,
-) -> Outcome {
-    let mut so_far: Option<Outcome> = None;
-    for element in elements {
-        let outcome = walk(arguments, element, rest, quantifier, test);
-        match (quantifier, outcome) {
-            (Quantifier::Any, Outcome::True) | (Quantifier::All, Outcome::False | Outcome::Absent) => return outcome,
-            (_, Outcome::Undetermined(_)) => so_far = Some(outcome),
-            (Quantifier::Any, Outcome::False | Outcome::Absent) | (Quantifier::All, Outcome::True) => {
-                so_far = so_far.or(Some(outcome));
+    /// Follows a path, into every element where it says so. Recursion is bounded by the number of steps of a path.
+    fn walk(&self, stepped: Stepped, steps: &[Step], quantifier: Quantifier, test: &Test) -> Outcome {
+        let place = match stepped {
+            Stepped::To(place) => place,
+            Stepped::Absent => return self.apply(test, &Found::Absent),
+            Stepped::Blocked => return self.apply(test, &Found::Blocked),
+            Stepped::OtherCase => return Outcome::Undetermined(Doubt::OtherCase),
+            Stepped::Broken => return Outcome::Undetermined(Doubt::Broken),
+        };
+        match steps.split_first() {
+            None => self.apply(test, &Found::Value(self.arguments.value(place))),
+            Some((Step::Every, rest)) => self.walk_every(place, rest, quantifier, test),
+            Some((step, rest)) => self.walk(self.step(place, step), rest, quantifier, test),
+        }
+    }
+
+    fn walk_every(&self, place: Place, rest: &[Step], quantifier: Quantifier, test: &Test) -> Outcome {
+        let Some(elements) = self.arguments.elements(place) else {
+            return self.apply(test, &Found::Blocked);
+        };
+        let mut so_far: Option<Outcome> = None;
+        for element in elements {
+            let outcome = self.walk(Stepped::To(element), rest, quantifier, test);
+            match (quantifier, outcome) {
+                (Quantifier::Any, Outcome::True) | (Quantifier::All, Outcome::False | Outcome::Absent) => {
+                    return outcome;
+                }
+                (_, Outcome::Undetermined(_)) => so_far = Some(outcome),
+                (Quantifier::Any, Outcome::False | Outcome::Absent) | (Quantifier::All, Outcome::True) => {
+                    so_far = so_far.or(Some(outcome));
+                }
             }
         }
+        // An empty array counts as absent.
+        so_far.unwrap_or_else(|| self.apply(test, &Found::Absent))
     }
-    // An empty array counts as absent.
-    so_far.unwrap_or_else(|| test(Found::Absent))
-}
 
-impl Test {
-    fn apply(&self, found: &Found<'_>) -> Outcome {
-        let value = match (found, self) {
-            (Found::Doubtful(doubt), _) => return Outcome::Undetermined(*doubt),
-            (Found::Value(_), Self::Exists(expected)) => return Outcome::of(*expected),
-            (Found::Absent | Found::Blocked, Self::Exists(true)) => return Outcome::Absent,
-            (Found::Absent | Found::Blocked, Self::Exists(false)) => return Outcome::True,
+    fn apply(&self, test: &Test, found: &Found<'_>) -> Outcome {
+        let value = match (found, test) {
+            (Found::Value(_), Test::Exists(expected)) => return Outcome::of(*expected),
+            (Found::Absent | Found::Blocked, Test::Exists(true)) => return Outcome::Absent,
+            (Found::Absent | Found::Blocked, Test::Exists(false)) => return Outcome::True,
             (Found::Absent, _) => return Outcome::Absent,
             (Found::Blocked, _) => return Outcome::Undetermined(Doubt::Blocked),
             (Found::Value(value), _) => value,
         };
-        match self {
-            Self::Equal(scalar, expected) => scalar.equals(value).expecting(*expected),
-            Self::Member(scalars, expected) => any_equal(scalars, value).expecting(*expected),
-            Self::Order(bound, number) => match value.number() {
+        match test {
+            Test::Equal(scalar, expected) => scalar.equals(value).expecting(*expected),
+            Test::Member(scalars, expected) => any_equal(scalars, value).expecting(*expected),
+            Test::Order(bound, number) => match value.number() {
                 Some(Ok(found)) => Outcome::of(bound.admits(&found, number)),
                 Some(Err(why)) => Outcome::Undetermined(Doubt::Inexact(why)),
                 None => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
             },
-            Self::Matches(regex) => match text_of(value) {
+            Test::Matches(regex) => match text_of(value) {
                 Some(text) => Outcome::of(regex.is_match(&text)),
                 None => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
             },
-            Self::Contains(needle) => contains(value, needle),
-            Self::Exists(_) => Outcome::True,
+            Test::Contains(needle) => self.contains(value, needle),
+            Test::Exists(_) => Outcome::True,
         }
+    }
+
+    fn contains(&self, value: &Value<'_>, needle: &Needle) -> Outcome {
+        if let Value::List(place) = value {
+            return self.contains_member(*place, &needle.scalar);
+        }
+        match (&needle.finder, text_of(value)) {
+            (Some(finder), Some(text)) => Outcome::of(finder.find(text.as_bytes()).is_some()),
+            (None, _) | (_, None) => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
+        }
+    }
+
+    fn contains_member(&self, list: Place, scalar: &Scalar) -> Outcome {
+        let mut result = Outcome::False;
+        for member in self.arguments.elements(list).into_iter().flatten() {
+            match scalar.equals(&self.arguments.value(member)) {
+                Outcome::True => return Outcome::True,
+                Outcome::Undetermined(doubt) => result = Outcome::Undetermined(doubt.of_member()),
+                Outcome::False | Outcome::Absent => {}
+            }
+        }
+        result
     }
 }
 
@@ -395,26 +397,6 @@ fn any_equal(scalars: &[Scalar], value: &Value<'_>) -> Outcome {
         }
     }
     result
-}
-
-fn contains(value: &Value<'_>, needle: &Needle) -> Outcome {
-    if let Value::List(list) = value {
-        return contains_member(list, &needle.scalar);
-    }
-    match (&needle.finder, text_of(value)) {
-        (Some(finder), Some(text)) => Outcome::of(finder.find(text.as_bytes()).is_some()),
-        (None, _) | (_, None) => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
-    }
-}
-
-fn contains_member(list: &str, scalar: &Scalar) -> Outcome {
-    let mut result = Outcome::False;
-    let complete = members(list, |member| match scalar.equals(&member) {
-        Outcome::True => result = Outcome::True,
-        Outcome::Undetermined(doubt) if result != Outcome::True => result = Outcome::Undetermined(doubt.of_member()),
-        Outcome::False | Outcome::Absent | Outcome::Undetermined(_) => {}
-    });
-    if complete.is_some() { result } else { Outcome::Undetermined(Doubt::Broken) }
 }
 
 fn text_of<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {

@@ -87,9 +87,23 @@ impl Decimal {
         self.exponent
     }
 
+    /// Compares sizes where both fit into 128 bits as multiples of the smaller power of ten.
+    fn compare_near(&self, other: &Self) -> Option<Ordering> {
+        let gap = i32::from(self.exponent) - i32::from(other.exponent);
+        let factor = 10_u128.checked_pow(gap.unsigned_abs())?;
+        if gap >= 0 {
+            Some(self.digits.checked_mul(factor)?.cmp(&other.digits))
+        } else {
+            Some(self.digits.cmp(&other.digits.checked_mul(factor)?))
+        }
+    }
+
     fn compare_size(&self, other: &Self) -> Ordering {
         if self.exponent == other.exponent || self.digits == 0 || other.digits == 0 {
             return self.digits.cmp(&other.digits);
+        }
+        if let Some(order) = self.compare_near(other) {
+            return order;
         }
         let (mine, theirs) = (digit_count(self.digits), digit_count(other.digits));
         let top = |exponent: i16, count: u32| i64::from(exponent) + i64::from(count);

@@ -27,6 +27,7 @@ mod pattern;
 mod problem;
 mod raw_text;
 mod read;
+mod scan;
 mod time;
 mod uri;
 mod verdict;
