@@ -1,6 +1,6 @@
 //! The hash chain that all records form.
 
-use ring::digest::{Context, SHA256};
+use ring::digest::{Context, Digest, SHA256, digest};
 
 /// A SHA-256 digest.
 pub(crate) type Hash = [u8; 32];
@@ -33,31 +33,24 @@ impl Head {
 
 /// The hash of a record: over the hash before it, its place, its kind and its bytes.
 pub(crate) fn link(before: &Hash, seq: u64, kind: RecordKind, record: &[u8]) -> Hash {
-    let mut front = [0_u8; 41];
     let kind = match kind {
         RecordKind::Opened => 1,
         RecordKind::Settled => 2,
     };
-    for (slot, byte) in front.iter_mut().zip(before.iter().copied().chain(seq.to_le_bytes()).chain([kind])) {
-        *slot = byte;
-    }
+    let [a, b, c, d, e, f, g, h] = seq.to_le_bytes();
     let mut context = Context::new(&SHA256);
-    context.update(&front);
+    context.update(before);
+    context.update(&[a, b, c, d, e, f, g, h, kind]);
     context.update(record);
-    sha256_of(context)
+    whole(&context.finish())
 }
 
 /// SHA-256 of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> Hash {
-    let mut context = Context::new(&SHA256);
-    context.update(bytes);
-    sha256_of(context)
+    whole(&digest(&SHA256, bytes))
 }
 
-fn sha256_of(context: Context) -> Hash {
-    let mut hash = [0; 32];
-    for (slot, byte) in hash.iter_mut().zip(context.finish().as_ref()) {
-        *slot = *byte;
-    }
-    hash
+fn whole(digest: &Digest) -> Hash {
+    // SHA-256 has 32 bytes, whatever the type says.
+    digest.as_ref().try_into().unwrap_or_default()
 }

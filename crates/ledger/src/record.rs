@@ -257,9 +257,10 @@ fn put_field(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
 }
 
 fn put_number(out: &mut Vec<u8>, tag: u8, number: u64) {
-    let mut bytes = Vec::with_capacity(10);
-    put_varint(&mut bytes, number);
-    put_field(out, tag, &bytes);
+    let bytes = (64 - (number | 1).leading_zeros()).div_ceil(7);
+    out.push(tag);
+    put_varint(out, u64::from(bytes));
+    put_varint(out, number);
 }
 
 fn put_cut(out: &mut Vec<u8>, text: &str) {

@@ -358,7 +358,7 @@ fn write_opened(connection: &Connection, progress: &mut Progress, record: &Opene
     let mut bytes = Vec::new();
     record.encode(&mut bytes, Length::Bounded);
     let place = progress.head.after(RecordKind::Opened, &bytes);
-    entries::insert(connection, &place, &Opened::decode(&bytes).map_err(unreadable)?, None)?;
+    entries::Inserter::new(connection)?.insert(&place, &Opened::decode(&bytes).map_err(unreadable)?, None)?;
     progress.head = place;
     Ok(place.seq)
 }

@@ -1,6 +1,6 @@
 //! Brings the log into the database: behind a running ledger, and after a crash before a new one begins.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use policy::limits::Meter;
@@ -26,9 +26,16 @@ const SWEEP_EVERY: u32 = 256;
 pub(crate) struct Applier {
     connection: Connection,
     log: LogReader,
-    meters: HashMap<Box<[u8]>, Meter>,
+    meters: HashMap<Box<[u8]>, Cached>,
     progress: Progress,
     transactions: u32,
+}
+
+/// A counter as the database will hold it after the transaction.
+#[derive(Debug)]
+struct Cached {
+    meter: Meter,
+    is_changed: bool,
 }
 
 /// How far a reading of the log came.
@@ -142,7 +149,7 @@ impl Applier {
         let mut batch = Batch {
             connection: &transaction,
             meters: &mut self.meters,
-            dirty: HashSet::new(),
+            changed: Vec::new(),
             opened: Vec::new(),
             settled: Vec::new(),
         };
@@ -185,8 +192,8 @@ type StagedCall<'b> = (Head, Opened<'b>, Option<(Head, Settled)>);
 /// Frames on their way into one transaction. A call that is settled in it is written once.
 struct Batch<'b> {
     connection: &'b Connection,
-    meters: &'b mut HashMap<Box<[u8]>, Meter>,
-    dirty: HashSet<&'b [u8]>,
+    meters: &'b mut HashMap<Box<[u8]>, Cached>,
+    changed: Vec<&'b [u8]>,
     opened: Vec<StagedCall<'b>>,
     settled: Vec<(Head, Settled)>,
 }
@@ -206,7 +213,7 @@ impl<'b> Batch<'b> {
                 follow(&mut progress.head, place)?;
                 self.settle(*place, Settled::decode(record).map_err(unreadable)?);
                 for (key, taken) in given_back {
-                    self.meter(key)?.give_back(taken);
+                    self.with_meter(key, |meter| meter.give_back(taken))?;
                 }
                 self.change(changes)
             }
@@ -215,21 +222,27 @@ impl<'b> Batch<'b> {
     }
 
     fn charge(&mut self, charge: &LoggedCharge<'b>, now: policy::Timestamp) -> Result<(), LedgerError> {
-        let taken = self.meter(charge.key)?.take(now, charge.window, charge.kind, &charge.max, &charge.cost);
+        let LoggedCharge { key, window, kind, max, cost } = charge;
+        let taken = self.with_meter(key, |meter| meter.take(now, *window, *kind, max, cost))?;
         if taken.is_err() {
             // The charge fitted when it was made. The counter here is full, so nothing passes that should not.
-            tracing::error!(counter = ?read_key(charge.key), "a logged charge does not fit into its counter");
+            tracing::error!(counter = ?read_key(key), "a logged charge does not fit into its counter");
         }
         Ok(())
     }
 
-    fn meter(&mut self, key: &'b [u8]) -> Result<&mut Meter, LedgerError> {
-        self.dirty.insert(key);
-        if !self.meters.contains_key(key) {
-            let stored = counters::load(self.connection, &read_key(key).map_err(unreadable)?)?;
-            self.meters.insert(key.into(), stored);
+    fn with_meter<T>(&mut self, key: &'b [u8], step: impl FnOnce(&mut Meter) -> T) -> Result<T, LedgerError> {
+        if let Some(cached) = self.meters.get_mut(key) {
+            if !std::mem::replace(&mut cached.is_changed, true) {
+                self.changed.push(key);
+            }
+            return Ok(step(&mut cached.meter));
         }
-        self.meters.get_mut(key).ok_or(LedgerError::Damaged("a counter is missing".to_owned()))
+        let mut meter = counters::load(self.connection, &read_key(key).map_err(unreadable)?)?;
+        let result = step(&mut meter);
+        self.meters.insert(key.into(), Cached { meter, is_changed: true });
+        self.changed.push(key);
+        Ok(result)
     }
 
     fn settle(&mut self, place: Head, record: Settled) {
@@ -245,21 +258,23 @@ impl<'b> Batch<'b> {
     }
 
     fn write(self, clock: policy::Timestamp, sweep: bool) -> Result<(), LedgerError> {
+        let mut inserter = entries::Inserter::new(self.connection)?;
         for (place, record, settled) in &self.opened {
-            entries::insert(self.connection, place, record, settled.as_ref().map(|(place, record)| (place, record)))?;
+            inserter.insert(place, record, settled.as_ref())?;
         }
         for (place, record) in &self.settled {
             if !entries::settle(self.connection, place, record)? {
                 return Err(LedgerError::Damaged(format!("record {} settles a call that is not open", place.seq)));
             }
         }
-        for key in self.dirty {
-            if let Some(meter) = self.meters.get(key) {
-                counters::store(self.connection, &read_key(key).map_err(unreadable)?, meter)?;
+        for key in self.changed {
+            if let Some(cached) = self.meters.get_mut(key) {
+                counters::store(self.connection, &read_key(key).map_err(unreadable)?, &cached.meter)?;
+                cached.is_changed = false;
             }
         }
         if sweep {
-            for (key, _) in self.meters.extract_if(|_, meter| meter.is_idle(clock)) {
+            for (key, _) in self.meters.extract_if(|_, cached| cached.meter.is_idle(clock)) {
                 counters::remove(self.connection, &read_key(&key).map_err(unreadable)?)?;
             }
         }

@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pace: Pace,
     applied: watch::Sender<Applied>,
     applied_position: AtomicU64,
+    /// Where the log ended a moment ago.
+    end: AtomicU64,
     /// The log is on disk up to here; held while syncing, so that those who wait are served together.
     synced: Mutex<u64>,
     tokens: RwLock<HashMap<Hash, Arc<Grant>>>,
@@ -223,6 +225,7 @@ impl Shared {
             pace: Pace::default(),
             applied: watch::Sender::new(Applied { position, ..Applied::default() }),
             applied_position: AtomicU64::new(position),
+            end: AtomicU64::new(position),
             synced: Mutex::new(position),
             approvals: watch::Sender::new(0),
             instance,
@@ -256,10 +259,7 @@ impl Shared {
             }
             self.learn(state, &changes)?;
         }
-        let position = state.writer.position();
-        drop(guard);
-        self.pace.touch();
-        Ok((result, position))
+        Ok((result, self.added(guard)))
     }
 
     fn learn(&self, state: &mut State, changes: &[Change]) -> Result<(), LedgerError> {
@@ -324,8 +324,19 @@ impl Shared {
         Ok(())
     }
 
-    fn is_behind(&self, position: u64) -> bool {
-        position.saturating_sub(self.applied_position.load(Ordering::Relaxed)) > self.options.log_backlog_bytes
+    /// Nearly free, so that every call can ask; may be wrong by what is being written just now.
+    fn is_behind(&self) -> bool {
+        let backlog = self.end.load(Ordering::Relaxed).saturating_sub(self.applied_position.load(Ordering::Relaxed));
+        backlog > self.options.log_backlog_bytes
+    }
+
+    /// Lets go of the state after something was added, and returns where the log ends now.
+    fn added(&self, state: MutexGuard<'_, State>) -> u64 {
+        let position = state.writer.position();
+        self.end.store(position, Ordering::Relaxed);
+        drop(state);
+        self.pace.touch();
+        position
     }
 
     fn write_out(&self) -> Result<(), LedgerError> {

@@ -29,8 +29,7 @@ struct Picked<'a> {
 
 impl LogLedger {
     pub(crate) async fn reserve(&self, attempt: &Attempt<'_>) -> Result<Reservation, LedgerError> {
-        let position = self.shared.written_position()?;
-        if self.shared.is_behind(position) {
+        if self.shared.is_behind() {
             self.shared.room().await?;
         }
         let (reservation, position) = self.shared.reserve(attempt)?;
@@ -89,10 +88,7 @@ impl Shared {
                 }
             }
         };
-        let position = state.writer.position();
-        drop(guard);
-        self.pace.touch();
-        Ok((reservation, position))
+        Ok((reservation, self.added(guard)))
     }
 
     /// Writes the opened record with all that was taken; gives everything back if it cannot be written.
@@ -152,10 +148,7 @@ impl Shared {
         guard.ready()?;
         guard.tick(intent.at);
         guard.append_opened(&record, None, &[])?;
-        let position = guard.writer.position();
-        drop(guard);
-        self.pace.touch();
-        Ok(position)
+        Ok(self.added(guard))
     }
 
     fn settle(&self, call: &OpenCall, settlement: &Settlement) -> Result<(), LedgerError> {
@@ -184,8 +177,7 @@ impl Shared {
             // It stays in the buffer if this fails, and the next open says so.
             let _written = state.writer.write_out();
         }
-        drop(guard);
-        self.pace.touch();
+        self.added(guard);
         Ok(())
     }
 }

@@ -20,50 +20,57 @@ pub(crate) const OPENED_SEQ: usize = 0;
 pub(crate) const SETTLED_SEQ: usize = 22;
 const COLUMN_COUNT: usize = 30;
 
-/// Adds an entry, settled or not.
-pub(crate) fn insert(
-    connection: &Connection,
-    place: &Head,
-    opened: &Opened<'_>,
-    settled: Option<(&Head, &Settled)>,
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?;
-    let outcome = settled.map(|(_, record)| record);
-    statement.execute(params![
-        integer(place.seq),
-        place.hash,
-        opened.id.to_string(),
-        opened.at.as_micros(),
-        integer(opened.instance),
-        opened.outcome.as_str(),
-        opened.grant,
-        opened.client,
-        opened.session,
-        opened.server,
-        opened.method,
-        opened.tool,
-        opened.category,
-        opened.policy,
-        opened.policy_version,
-        opened.rule,
-        opened.reason,
-        opened.approval,
-        opened.argument_keys,
-        opened.arguments_hmac,
-        opened.request_id,
-        opened.trace_id,
-        settled.map(|(place, _)| integer(place.seq)),
-        settled.map(|(place, _)| place.hash),
-        outcome.map(|record| record.at.as_micros()),
-        outcome.map(|record| record.result.as_str()),
-        outcome.and_then(|record| record.status),
-        outcome.and_then(|record| record.is_error),
-        outcome.map(|record| integer(record.gateway_us)),
-        outcome.map(|record| integer(record.upstream_us)),
-    ])?;
-    Ok(())
+/// Adds entries.
+pub(crate) struct Inserter<'c>(CachedStatement<'c>);
+
+impl<'c> Inserter<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+        let sql = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        Ok(Self(connection.prepare_cached(sql)?))
+    }
+
+    /// Adds an entry, settled or not.
+    pub(crate) fn insert(
+        &mut self,
+        place: &Head,
+        opened: &Opened<'_>,
+        settled: Option<&(Head, Settled)>,
+    ) -> rusqlite::Result<()> {
+        let outcome = settled.map(|(_, record)| record);
+        self.0.execute(params![
+            integer(place.seq),
+            place.hash,
+            opened.id.to_string(),
+            opened.at.as_micros(),
+            integer(opened.instance),
+            opened.outcome.as_str(),
+            opened.grant,
+            opened.client,
+            opened.session,
+            opened.server,
+            opened.method,
+            opened.tool,
+            opened.category,
+            opened.policy,
+            opened.policy_version,
+            opened.rule,
+            opened.reason,
+            opened.approval,
+            opened.argument_keys,
+            opened.arguments_hmac,
+            opened.request_id,
+            opened.trace_id,
+            settled.map(|(place, _)| integer(place.seq)),
+            settled.map(|(place, _)| place.hash),
+            outcome.map(|record| record.at.as_micros()),
+            outcome.map(|record| record.result.as_str()),
+            outcome.and_then(|record| record.status),
+            outcome.and_then(|record| record.is_error),
+            outcome.map(|record| integer(record.gateway_us)),
+            outcome.map(|record| integer(record.upstream_us)),
+        ])?;
+        Ok(())
+    }
 }
 
 /// Adds the settled record to an entry; says whether there was an unsettled one.
