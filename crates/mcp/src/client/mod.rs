@@ -115,10 +115,11 @@ impl Upstream {
         }
     }
 
-    /// Ends the session; exchanges under way fail. Doing it twice does nothing more.
+    /// Ends the session. Doing it twice does nothing more.
     ///
-    /// A child gets its standard input closed, then SIGTERM, then SIGKILL, two seconds apart; an HTTP
-    /// session gets a DELETE. Dropping a connection without this kills the child at once.
+    /// A child gets its standard input closed, then SIGTERM, then SIGKILL, two seconds apart, and its exchanges
+    /// fail when it ends; an HTTP session gets a DELETE, and its exchanges go on until they are dropped.
+    /// Dropping a connection without this kills the child at once.
     pub async fn close(&self) {
         match self {
             Self::Child(child) => child.close().await,

@@ -134,7 +134,10 @@ fn keep(command: &Command, started: oneshot::Sender<Started>) {
     exit.send_replace(Some(describe_exit(status)));
 }
 
-#[expect(unsafe_code, reason = "what happens between fork and exec can only be said with `pre_exec`")]
+#[cfg_attr(
+    target_os = "linux",
+    expect(unsafe_code, reason = "what happens between fork and exec can only be said with `pre_exec`")
+)]
 fn launch(command: &Command) -> io::Result<Child> {
     let mut child = std::process::Command::new(&command.program);
     child
