@@ -91,8 +91,8 @@ async fn failing_calls_are_spent_and_opted_in_ones_are_given_back() {
     let limit =
         |counter: &str, count: &str| json!([{ "counter": counter, "window": "366d", "max": 2, "count": count }]);
     let policy = json!({ "version": "1", "default": "deny", "tools": {
-        "fail": { "limits": limit("sent", "sent") },
-        "fail_softly": { "limits": limit("successes", "successes") },
+        "fail": { "limits": [{ "counter": "sent", "window": "366d", "max": 2 }] },
+        "fail_softly": { "limits": [{ "counter": "good", "window": "366d", "max": 2, "count": "successes" }] },
     } });
     let gate = Setup::judged(upstream.server(), policy).serve().await;
     let agent = gate.session("alice").await;

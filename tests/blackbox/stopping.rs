@@ -88,28 +88,42 @@ async fn verify(data_dir: &Path) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
+fn copy_directory(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn verify_finds_whatever_is_edited_removed_or_reordered() {
     let place = ten_records().await;
     let data = place.join("data");
     let (code, said) = verify(&data).await;
     assert_eq!(code, Some(0), "{said}");
+    let one = "opened_seq = (SELECT opened_seq FROM entries ORDER BY opened_seq LIMIT 1 OFFSET 4)";
     let edits = [
-        "UPDATE entries SET tool = 'search' WHERE rowid = 4",
-        "UPDATE entries SET outcome = 'allow' WHERE outcome = 'deny'",
-        "UPDATE entries SET at = at + 1 WHERE rowid = 5",
-        "DELETE FROM entries WHERE rowid = 5",
-        "DELETE FROM entries WHERE rowid = 1",
+        format!("UPDATE entries SET tool = 'search' WHERE {one}"),
+        format!("UPDATE entries SET at = at + 1 WHERE {one}"),
+        "UPDATE entries SET outcome = 'allow' WHERE outcome = 'deny'".to_owned(),
+        "UPDATE entries SET is_error = 1 WHERE outcome = 'allow'".to_owned(),
+        format!("DELETE FROM entries WHERE {one}"),
+        "DELETE FROM entries WHERE opened_seq = 1".to_owned(),
+        format!("UPDATE entries SET opened_seq = 1000 WHERE {one}"),
     ];
     for edit in edits {
         let copy = place.join("copy");
-        std::fs::create_dir_all(&copy).expect("a directory can be made");
-        for entry in std::fs::read_dir(&data).expect("it is there").flatten() {
-            std::fs::copy(entry.path(), copy.join(entry.file_name())).expect("a file can be copied");
-        }
+        copy_directory(&data, &copy).expect("it can be copied");
         let database = rusqlite::Connection::open(copy.join("ledger.db")).expect("it is a database");
-        let changed = database.execute(edit, []).unwrap_or_else(|error| panic!("{edit}: {error}"));
-        assert!(changed > 0, "{edit} changes nothing");
+        database.execute_batch(&edit).unwrap_or_else(|error| panic!("{edit}: {error}"));
+        assert!(database.changes() > 0, "{edit} changes nothing");
         drop(database);
         let (code, said) = verify(&copy).await;
         assert_eq!(code, Some(1), "{edit}: {said}");

@@ -18,7 +18,8 @@ fn message(answer: &Value) -> &str {
 }
 
 async fn impatient(server: Value) -> Gate {
-    Setup::open(server).with("timeouts", json!({ "call": "1s" })).serve().await
+    let setup = Setup::open(server).with("timeouts", json!({ "call": "1s" }));
+    setup.with("bounds", json!({ "reply_bytes": "1MiB" })).serve().await
 }
 
 /// An awkward call, what its error speaks of, then an ordinary one.
@@ -66,7 +67,7 @@ async fn a_call_that_was_sent_is_spent_although_it_was_never_answered() {
     let upstream = HttpUpstream::start().await;
     let limit = json!([{ "counter": "c", "window": "366d", "max": 1, "count": "successes" }]);
     let policy = json!({ "version": "1", "default": "deny", "tools": { "hang": { "limits": limit } } });
-    let setup = Setup::judged(upstream.server(), policy).with("timeouts", json!({ "call": "300ms" }));
+    let setup = Setup::judged(upstream.server(), policy).with("timeouts", json!({ "call": "1s" }));
     let gate = setup.serve().await;
     let agent = gate.session("alice").await;
     assert!(agent.call("hang", json!({})).await.get("error").is_some());

@@ -13,6 +13,9 @@ pub const ODD_ERROR: &str =
 /// Bytes of text in the result of the tool `large`.
 pub const LARGE: usize = 1024 * 1024;
 
+/// Bytes that the tool `flood` sends: more than a gate takes that is told to take a tenth of it.
+pub const FLOOD: usize = 10 * 1024 * 1024;
+
 /// What the raw upstream does about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reaction {
@@ -28,7 +31,7 @@ pub enum Reaction {
     Die,
     /// Sends what is no JSON-RPC message.
     Nonsense,
-    /// Sends a message that has no end.
+    /// Sends far too much.
     Flood,
     /// Starts a process of its own, then answers with its id.
     Grandchild,

@@ -1,25 +1,23 @@
 //! An MCP server over Streamable HTTP, inside the test, that records exactly what reached it.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 use crate::answers::{self, Message, Reaction};
 
-type Body = BoxBody<Bytes, std::io::Error>;
+type Body = Full<Bytes>;
 
 /// One request that reached the upstream.
 #[derive(Debug, Clone)]
@@ -191,7 +189,7 @@ async fn post(state: &State, session: Option<String>, text: &str) -> Result<Resp
         }
         Reaction::Hang => std::future::pending().await,
         Reaction::Nonsense => Ok(json("this is { not a message".to_owned())),
-        Reaction::Flood => Ok(endless()),
+        Reaction::Flood => Ok(json("x".repeat(answers::FLOOD))),
         Reaction::Die | Reaction::Grandchild => Err(Broken),
     }
 }
@@ -212,7 +210,7 @@ impl State {
 }
 
 fn full(text: String) -> Body {
-    Full::new(Bytes::from(text)).map_err(|never: Infallible| match never {}).boxed()
+    Full::new(Bytes::from(text))
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -237,32 +235,4 @@ fn events(messages: &[String]) -> Response<Body> {
         format!("event: message\n{data}\n")
     };
     of_type(full(messages.iter().map(event).collect()), "text/event-stream")
-}
-
-/// A JSON body that has no end, until nobody reads any more.
-fn endless() -> Response<Body> {
-    let (sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, std::io::Error>>(4);
-    tokio::spawn(async move {
-        let block = Bytes::from(vec![b'x'; 64 * 1024]);
-        for _ in 0..4096 {
-            if sender.send(Ok(Frame::data(block.clone()))).await.is_err() {
-                return;
-            }
-        }
-    });
-    let stream = StreamBody::new(Receiving(receiver));
-    of_type(stream.boxed(), "application/json")
-}
-
-struct Receiving(mpsc::Receiver<Result<Frame<Bytes>, std::io::Error>>);
-
-impl futures_core::Stream for Receiving {
-    type Item = Result<Frame<Bytes>, std::io::Error>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
-    }
 }
