@@ -154,7 +154,8 @@ fn instances(directory: &Path) -> PathBuf {
     directory.join("instances")
 }
 
-fn private_file(path: &Path) -> Result<File, OpenError> {
+/// Opens a file that only its owner may read.
+pub(crate) fn private_file(path: &Path) -> Result<File, OpenError> {
     let opened = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(path);
     opened.map_err(|source| OpenError::Io { path: path.to_owned(), source })
 }

@@ -203,6 +203,16 @@ pub struct EntryFilter {
     pub after_seq: Option<u64>,
 }
 
+impl Settlement {
+    pub(crate) fn not_sent(at: Timestamp) -> Self {
+        Self { at, ending: Ending::NotSent, gateway_us: 0, upstream_us: 0 }
+    }
+
+    pub(crate) fn unknown(at: Timestamp) -> Self {
+        Self { at, ending: Ending::Unknown, gateway_us: 0, upstream_us: 0 }
+    }
+}
+
 impl EntryId {
     /// Builds the id of an entry opened at `at`, made unique by the low 80 bits of `random`.
     #[must_use]

@@ -8,7 +8,7 @@ use crate::chain::RecordKind;
 use crate::directory::{self, Opening};
 use crate::record::Settled;
 use crate::sqlite::{entries, progress};
-use crate::{Ending, LedgerError, Settlement};
+use crate::{LedgerError, Settlement};
 
 /// Settles the calls of dead instances as `unknown`; their quota stays taken. Those of the living, and of `own`, are left alone.
 pub(crate) fn settle_all(
@@ -25,7 +25,7 @@ pub(crate) fn settle_all(
             continue;
         }
         for opened_seq in entries::unsettled_of(&transaction, instance)? {
-            let settlement = Settlement { at: progress.clock, ending: Ending::Unknown, gateway_us: 0, upstream_us: 0 };
+            let settlement = Settlement::unknown(progress.clock);
             let record = Settled::of(opened_seq, &settlement);
             let mut bytes = Vec::new();
             record.encode(&mut bytes);

@@ -3,6 +3,9 @@
 use policy::Timestamp;
 use policy::document::Format;
 
+use crate::LedgerError;
+use crate::facts::Facts;
+
 /// A policy document kept in the ledger, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPolicy {
@@ -18,4 +21,10 @@ pub struct StoredPolicy {
     pub stored_at: Timestamp,
     /// Who stored it.
     pub stored_by: String,
+}
+
+/// The next document of a policy.
+pub(crate) fn next_revision(facts: &mut dyn Facts, policy: StoredPolicy) -> Result<StoredPolicy, LedgerError> {
+    let revision = facts.policy_revision(&policy.name)? + 1;
+    Ok(StoredPolicy { revision, ..policy })
 }

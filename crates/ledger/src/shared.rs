@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,20 @@ pub(crate) struct SharedLedger {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     directory: PathBuf,
+}
+
+/// A reservation on its way to its caller. Dropped on the way, it was not sent.
+struct Unclaimed {
+    reservation: Option<Reservation>,
+    ledger: Weak<SharedLedger>,
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let (Some(Reservation::Open(call)), Some(ledger)) = (self.reservation.take(), self.ledger.upgrade()) {
+            ledger.settle_later(call, |call, _| Settlement::not_sent(call.at));
+        }
+    }
 }
 
 /// What the thread has.
@@ -92,9 +106,10 @@ impl SharedLedger {
         &self.directory
     }
 
-    pub(crate) async fn reserve(&self, attempt: &Attempt<'_>) -> Result<Reservation, LedgerError> {
-        let attempt = OwnedAttempt::of(attempt);
-        self.run(move |desk| desk.reserve(&attempt)).await
+    pub(crate) async fn reserve(self: &Arc<Self>, attempt: &Attempt<'_>) -> Result<Reservation, LedgerError> {
+        let (attempt, ledger) = (OwnedAttempt::of(attempt), Arc::downgrade(self));
+        let reserved = self.run(move |desk| Ok(Unclaimed { reservation: Some(desk.reserve(&attempt)?), ledger }));
+        reserved.await?.reservation.take().ok_or(LedgerError::Closed)
     }
 
     pub(crate) async fn refuse(
@@ -119,9 +134,16 @@ impl SharedLedger {
 
     /// Settles a call whose ticket was dropped, in its own time.
     pub(crate) fn abandon(&self, call: OpenCall) {
+        self.settle_later(call, |call, desk| {
+            let clock = progress::load(&desk.connection).map_or(call.at, |progress| progress.clock);
+            Settlement::unknown(clock.max(call.at))
+        });
+    }
+
+    fn settle_later(&self, call: OpenCall, settlement: impl FnOnce(&OpenCall, &Desk) -> Settlement + Send + 'static) {
         let job: Job = Box::new(move |desk| {
-            let at = progress::load(&desk.connection).map_or(call.at, |progress| progress.clock.max(call.at));
-            desk.settle_or_keep(call, Settlement { at, ending: Ending::Unknown, gateway_us: 0, upstream_us: 0 });
+            let settlement = settlement(&call, desk);
+            desk.settle_or_keep(call, settlement);
         });
         // With the thread gone, whoever opens the ledger next settles the call.
         let _queued = self.send(job);
@@ -159,6 +181,7 @@ impl SharedLedger {
     pub(crate) fn close(&self) {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = thread.filter(|thread| thread.thread().id() != std::thread::current().id());
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the ledger's thread panicked");
         }
@@ -170,7 +193,7 @@ impl SharedLedger {
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
         self.send(Box::new(move |desk| {
-            // Nobody listens any more if the caller went away; what an open call needs then happens as its ticket drops.
+            // Nobody listens any more if the caller went away; a reservation then takes itself back.
             let _heard = answer.send(job(desk));
         }))?;
         answered.await.map_err(|_| LedgerError::Closed)?

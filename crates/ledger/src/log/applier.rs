@@ -114,9 +114,8 @@ impl Applier {
 
     /// Moves the database's own log into it and removes what is no longer needed of ours.
     pub(crate) fn shorten_log(&mut self) -> Result<(), LedgerError> {
-        if self.log.next_file(0).map_err(LedgerError::Write)?.is_some_and(|next| next <= self.position())
-            && sqlite::checkpoint(&self.connection)?
-        {
+        let position = self.position();
+        if self.log.has_finished(position).map_err(LedgerError::Write)? && sqlite::checkpoint(&self.connection)? {
             self.log.remove_before(self.position()).map_err(LedgerError::Write)?;
         }
         Ok(())

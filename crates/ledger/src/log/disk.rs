@@ -121,6 +121,11 @@ impl LogReader {
         Ok(files(&self.logs)?.into_iter().find(|start| *start > position))
     }
 
+    /// Tells whether a file ends before or at `position` and another has followed it.
+    pub(crate) fn has_finished(&self, position: u64) -> io::Result<bool> {
+        Ok(files(&self.logs)?.get(1).is_some_and(|second| *second <= position))
+    }
+
     /// Removes the files that end before or at `position`; the one that is being written never does.
     pub(crate) fn remove_before(&mut self, position: u64) -> io::Result<()> {
         let starts = files(&self.logs)?;

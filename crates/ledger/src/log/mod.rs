@@ -34,7 +34,6 @@ use crate::sqlite::rows;
 use crate::{LedgerError, OpenError, Options, Synchronous, orphans, sqlite};
 
 pub(crate) use self::meters::Key;
-pub(crate) use self::state::next_revision;
 
 /// The exclusive ledger.
 #[derive(Debug)]

@@ -27,22 +27,29 @@ struct Picked<'a> {
     demands: Vec<Demand<'a>>,
 }
 
+/// A reservation that its caller does not have yet. Dropped with it, it was not sent.
+struct Unclaimed<'l> {
+    ledger: &'l LogLedger,
+    reservation: Option<Reservation>,
+}
+
+impl Drop for Unclaimed<'_> {
+    fn drop(&mut self) {
+        if let Some(Reservation::Open(call)) = self.reservation.take() {
+            self.ledger.settle(&call, &Settlement::not_sent(call.at));
+        }
+    }
+}
+
 impl LogLedger {
     pub(crate) async fn reserve(&self, attempt: &Attempt<'_>) -> Result<Reservation, LedgerError> {
         if self.shared.is_behind() {
             self.shared.room().await?;
         }
         let (reservation, position) = self.shared.reserve(attempt)?;
-        if let Err(error) = self.shared.durable(position).await {
-            if let Reservation::Open(call) = reservation {
-                self.settle(
-                    &call,
-                    &Settlement { at: attempt.intent.at, ending: Ending::NotSent, gateway_us: 0, upstream_us: 0 },
-                );
-            }
-            return Err(error);
-        }
-        Ok(reservation)
+        let mut unclaimed = Unclaimed { ledger: self, reservation: Some(reservation) };
+        self.shared.durable(position).await?;
+        unclaimed.reservation.take().ok_or(LedgerError::Closed)
     }
 
     pub(crate) async fn refuse(
@@ -66,7 +73,7 @@ impl LogLedger {
     /// Settles a call whose ticket was dropped.
     pub(crate) fn abandon(&self, call: &OpenCall) {
         let at = self.shared.lock().map_or(call.at, |state| state.clock);
-        self.settle(call, &Settlement { at, ending: Ending::Unknown, gateway_us: 0, upstream_us: 0 });
+        self.settle(call, &Settlement::unknown(at));
     }
 }
 

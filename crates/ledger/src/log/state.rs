@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::meters::MeterTable;
 use super::writer::Writer;
+use crate::LedgerError;
 use crate::approvals::Approval;
 use crate::chain::{Hash, Head};
 use crate::change::Change;
@@ -15,7 +16,6 @@ use crate::facts::Facts;
 use crate::frame::put_key;
 use crate::grants::{Grant, Held};
 use crate::sqlite::{counters, progress, rows};
-use crate::{LedgerError, StoredPolicy};
 
 /// Everything a reservation looks at, behind one mutex.
 #[derive(Debug)]
@@ -174,10 +174,4 @@ impl State {
         self.clock = self.clock.max(now);
         self.clock
     }
-}
-
-/// The next document of a policy.
-pub(crate) fn next_revision(facts: &mut dyn Facts, policy: StoredPolicy) -> Result<StoredPolicy, LedgerError> {
-    let revision = facts.policy_revision(&policy.name)? + 1;
-    Ok(StoredPolicy { revision, ..policy })
 }

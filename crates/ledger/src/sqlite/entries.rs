@@ -114,18 +114,37 @@ pub(crate) enum Direction {
     OldestFirst,
 }
 
-/// Reads the entries that pass the filter.
+/// Reads the entries that pass the filter. The newest come by id, which is by time; the oldest in the chain's order.
 pub(crate) fn select(
     connection: &Connection,
     filter: &EntryFilter,
     direction: Direction,
     limit: usize,
 ) -> rusqlite::Result<Vec<Entry>> {
-    let mut conditions: Vec<(&str, Box<dyn ToSql>)> = Vec::new();
+    let order = match direction {
+        Direction::NewestFirst => "id DESC",
+        Direction::OldestFirst => "opened_seq",
+    };
+    let conditions = conditions(filter, direction);
+    let wanted: Vec<&str> = conditions.iter().map(|(condition, _)| *condition).chain(["1"]).collect();
+    let sql = format!("SELECT {COLUMNS} FROM entries WHERE {} ORDER BY {order} LIMIT ?", wanted.join(" AND "));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values: Vec<&dyn ToSql> = conditions.iter().map(|(_, value)| &**value).chain([&limit as &dyn ToSql]).collect();
+    let mut statement = connection.prepare(&sql)?;
+    statement.query_map(values.as_slice(), read)?.collect()
+}
+
+type Condition = (&'static str, Box<dyn ToSql>);
+
+fn conditions(filter: &EntryFilter, direction: Direction) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> = Vec::new();
     let mut add = |condition, value: Option<Box<dyn ToSql>>| conditions.extend(value.map(|value| (condition, value)));
     let text = |text: &Option<String>| text.clone().map(|text| Box::new(text) as Box<dyn ToSql>);
     let time = |time: Option<Timestamp>| time.map(|time| Box::new(time.as_micros()) as Box<dyn ToSql>);
-    let id = |time: Option<Timestamp>| time.map(|time| Box::new(EntryId::new(time, 0).to_string()) as Box<dyn ToSql>);
+    let id = |time: Option<Timestamp>| {
+        let time = time.filter(|_| direction == Direction::NewestFirst)?;
+        Some(Box::new(EntryId::new(time, 0).to_string()) as Box<dyn ToSql>)
+    };
     add("id >= ?", id(filter.since));
     add("at >= ?", time(filter.since));
     add("id < ?", id(filter.until.map(|until| until.saturating_add(Duration::from_millis(1)))));
@@ -136,17 +155,7 @@ pub(crate) fn select(
     add("rule = ?", text(&filter.rule));
     add("outcome = ?", filter.outcome.map(|outcome| Box::new(outcome.as_str()) as Box<dyn ToSql>));
     add("opened_seq > ?", filter.after_seq.map(|seq| Box::new(integer(seq)) as Box<dyn ToSql>));
-    let order = match direction {
-        Direction::NewestFirst => "DESC",
-        Direction::OldestFirst => "ASC",
-    };
-    let wanted: Vec<&str> = conditions.iter().map(|(condition, _)| *condition).chain(["1"]).collect();
-    let sql =
-        format!("SELECT {COLUMNS} FROM entries WHERE {} ORDER BY opened_seq {order} LIMIT ?", wanted.join(" AND "));
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values: Vec<&dyn ToSql> = conditions.iter().map(|(_, value)| &**value).chain([&limit as &dyn ToSql]).collect();
-    let mut statement = connection.prepare(&sql)?;
-    statement.query_map(values.as_slice(), read)?.collect()
+    conditions
 }
 
 /// Reads one entry.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{OpenError, Options, Synchronous};
+use crate::{OpenError, Options, Synchronous, directory};
 
 pub(crate) use schema::migrate;
 
@@ -27,6 +27,8 @@ pub(crate) fn path_in(directory: &Path) -> PathBuf {
 
 /// Opens the database for writing.
 pub(crate) fn open(directory: &Path, options: &Options) -> Result<Connection, OpenError> {
+    // SQLite gives its other files the same permissions.
+    directory::private_file(&path_in(directory))?;
     let connection = Connection::open(path_in(directory))?;
     connection.busy_timeout(options.patience)?;
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;

@@ -18,6 +18,7 @@ crate::for_every_backend!(
     an_error_answer_gives_back_only_limits_of_successes,
     a_late_settle_changes_no_later_window,
     a_dropped_ticket_is_unknown_and_stays_counted,
+    a_caller_that_goes_away_leaves_nothing_taken_or_open,
     a_clock_that_runs_backwards_opens_no_window_again,
     counters_survive_closing,
     long_texts_of_an_agent_are_cut,
@@ -180,6 +181,20 @@ async fn a_dropped_ticket_is_unknown_and_stays_counted(house: House) {
     assert!(!passes(&ledger, after(1), &limit).await);
     let entry = ledger.entry(id).await.unwrap().unwrap();
     assert_eq!(entry.result, Some(UpstreamResult::Unknown));
+}
+
+async fn a_caller_that_goes_away_leaves_nothing_taken_or_open(house: House) {
+    let ledger = house.open();
+    let limit = [Limit::per_minute(1)];
+    for _ in 0..20 {
+        let reserving = reserve(&ledger, NOON, &limit);
+        // Polled once, which is all that the exclusive ledger needs; then dropped.
+        drop(tokio::time::timeout(std::time::Duration::ZERO, reserving).await);
+    }
+    let entries = ledger.entries(&EntryFilter::default(), 100).await.unwrap();
+    assert!(entries.iter().all(|entry| entry.outcome != Outcome::Allow || entry.result.is_some()), "{entries:?}");
+    let kept = entries.iter().filter(|entry| entry.result == Some(UpstreamResult::Unknown)).count();
+    assert_eq!(passes(&ledger, after(1), &limit).await, kept == 0, "what was not sent costs nothing");
 }
 
 async fn a_clock_that_runs_backwards_opens_no_window_again(house: House) {
