@@ -174,24 +174,31 @@ impl Said {
 
 fn kill_again_and_again(backend: Backend, child: &str, processes: usize) {
     let seed = seed();
-    let rounds = if std::env::var_os("TOOLGATE_SOAK").is_some() { 500 } else { 8 };
+    let directories = if std::env::var_os("TOOLGATE_SOAK").is_some() { 50 } else { 1 };
     let mut random = Random(seed);
-    let house = House::new(backend);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut said = Said::default();
-    for round in 0..rounds {
-        let children: Vec<Child> = (0..processes).map(|_| spawn(child, &house.path())).collect();
-        let listeners: Vec<_> = children.into_iter().map(|child| listen(child, random.below(400) + 1)).collect();
-        for listener in listeners {
-            listener.join().unwrap().iter().for_each(|line| said.hear(line));
+    for directory in 0..directories {
+        let house = House::new(backend);
+        let mut said = Said::default();
+        for round in 0..10 {
+            let children: Vec<Child> = (0..processes).map(|_| spawn(child, &house.path())).collect();
+            let listeners: Vec<_> = children.into_iter().map(|child| listen(child, random.below(400) + 1)).collect();
+            for listener in listeners {
+                listener.join().unwrap().iter().for_each(|line| said.hear(line));
+            }
+            // Whoever comes next recovers, in whatever way it opens the directory.
+            let next = if random.below(2) == 0 { Backend::Exclusive } else { Backend::Shared };
+            let when = format!("seed {seed}, directory {directory}, round {round}, then {next:?}");
+            recover_and_check(next, &house.path(), &said, &when);
         }
-        // Whoever comes next recovers, in whatever way it opens the directory.
-        let next = if random.below(2) == 0 { Backend::Exclusive } else { Backend::Shared };
-        let ledger = next.open(&house.path()).unwrap();
-        runtime.block_on(check(&ledger, &said, &format!("seed {seed}, round {round}, then {next:?}")));
-        runtime.block_on(ledger.close()).unwrap();
+        assert!(!said.open.is_empty() && !said.spent.is_empty(), "nothing was tried");
     }
-    assert!(!said.open.is_empty() && !said.spent.is_empty(), "nothing was tried");
+}
+
+fn recover_and_check(backend: Backend, directory: &Path, said: &Said, when: &str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ledger = backend.open(directory).unwrap();
+    runtime.block_on(check(&ledger, said, when));
+    runtime.block_on(ledger.close()).unwrap();
 }
 
 /// Kills a child once it has said so many things, and returns all it said.
