@@ -146,3 +146,47 @@ pub(crate) fn folded(characters: impl Iterator<Item = char>) -> impl Iterator<It
         kept.into_iter().chain(changed)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(left: &str, right: &str) -> bool {
+        folded(left.chars()).eq(folded(right.chars()))
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_fold_to_the_same() {
+        for (left, right) in [
+            ("Amount", "aMOUNT"),
+            ("ſcope", "SCOPE"),
+            ("\u{212a}ey", "key"),
+            ("ẞ", "ß"),
+            ("Straße", "STRASSE"),
+            ("ΟΔΟΣ", "οδος"),
+            ("ﬁ", "FI"),
+            ("Ꭰ", "ꭰ"),
+        ] {
+            assert!(same(left, right), "{left} and {right}");
+            assert_eq!(FoldedHash::of(left), FoldedHash::of(right), "{left} and {right}");
+            let raw = format!("\"{right}\"");
+            assert_eq!(FoldedHash::of_key(&raw, 0), Some((FoldedHash::of(left), raw.len())));
+        }
+        for (left, right) in [("ı", "i"), ("é", "e"), ("a", "b"), ("a_b", "a-b"), ("@", "`"), ("[", "{")] {
+            assert!(!same(left, right), "{left} and {right}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_resolved_and_nonsense_is_replaced() {
+        for (raw, text) in [
+            (r"\u0041b\/\n", "Ab/\n"),
+            (r"\ud83d\ude00", "😀"),
+            (r"\ud83dx", "\u{fffd}x"),
+            (r"\u12", "\u{fffd}12"),
+            (r"\q\", "\u{fffd}\u{fffd}"),
+        ] {
+            assert_eq!(RawText(raw).resolved(), text, "{raw}");
+        }
+    }
+}

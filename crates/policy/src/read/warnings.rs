@@ -1,5 +1,7 @@
 //! What an author should know about a document that is valid.
 
+use std::ops::Range;
+
 use super::reader::Reader;
 use crate::document::{Node, Pointer};
 use crate::model::{HidePattern, Section};
@@ -29,7 +31,7 @@ impl Reader<'_> {
                         last_step(&other_rule.pointer)
                     );
                     let help = "make one of them longer, or list the names in question exactly";
-                    self.warn(&at, node.span.clone(), message, help);
+                    self.warn(&at, key_span(node, &last_step(&other_rule.pointer)), message, help);
                 }
             }
         }
@@ -56,6 +58,12 @@ fn covers(hidden: &Pattern, key: &str) -> bool {
         return hidden.matches(&key.replace('*', "\u{0}"));
     }
     hidden.matches(key)
+}
+
+/// Where a key of an object stands.
+fn key_span(node: &Node, key: &str) -> Range<usize> {
+    let entry = node.as_map().unwrap_or_default().iter().find(|entry| entry.key == key);
+    entry.map_or(node.span.clone(), |entry| entry.key_span.clone())
 }
 
 fn last_step(pointer: &str) -> String {
