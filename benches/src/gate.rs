@@ -44,22 +44,30 @@ impl Started {
     }
 }
 
-/// The server behind the gate.
+/// Another process of this benchmark: the server, or the bare relay in front of it.
 #[derive(Debug)]
-pub(crate) struct Upstream {
+pub(crate) struct Helper {
     process: Started,
     address: SocketAddr,
 }
 
-impl Upstream {
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+impl Helper {
+    pub(crate) async fn server() -> anyhow::Result<Self> {
+        Self::start(&["upstream"]).await.context("the server did not start")
+    }
+
+    pub(crate) async fn relay(server: &Self) -> anyhow::Result<Self> {
+        Self::start(&["relay", &server.address.to_string()]).await.context("the relay did not start")
+    }
+
+    async fn start(arguments: &[&str]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("upstream").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Started::new(command)?;
-        let stdout = process.child.stdout.take().context("the server has no output")?;
+        let stdout = process.child.stdout.take().context("it has no output")?;
         let mut line = String::new();
         tokio::time::timeout(START, BufReader::new(stdout).read_line(&mut line)).await??;
-        Ok(Self { process, address: line.trim().parse().context("the server did not say its address")? })
+        Ok(Self { process, address: line.trim().parse().context("it did not say its address")? })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -83,12 +91,12 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) async fn start(binary: &Path, upstream: &Upstream) -> anyhow::Result<Self> {
+    pub(crate) async fn start(binary: &Path, server: &Helper) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("toolgate-bench-").tempdir()?;
         let address = free_address()?;
         let token = token();
         let file = directory.path().join("toolgate.json");
-        let configuration = configuration(address, &directory.path().join("data"), upstream.address, &token);
+        let configuration = configuration(address, &directory.path().join("data"), server.address, &token);
         std::fs::write(&file, configuration.to_string())?;
         let log = std::fs::File::create(directory.path().join("log"))?;
         let mut command = Command::new(binary);
@@ -167,11 +175,11 @@ fn token() -> String {
     token
 }
 
-fn configuration(listen: SocketAddr, data_dir: &Path, upstream: SocketAddr, token: &str) -> Value {
+fn configuration(listen: SocketAddr, data_dir: &Path, server: SocketAddr, token: &str) -> Value {
     json!({
         "listen": listen.to_string(),
         "data_dir": data_dir,
-        "servers": { "upstream": { "url": format!("http://{upstream}{}", upstream::PATH) } },
+        "servers": { "upstream": { "url": format!("http://{server}{}", upstream::PATH) } },
         "policies": { "bench": policy() },
         "grants": [{ "label": "bench", "token": token, "access": [{ "server": "upstream", "policy": "bench" }] }],
     })

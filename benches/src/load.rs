@@ -19,7 +19,7 @@ use crate::session::{Endpoint, Session};
 /// How many calls one round makes at most.
 const CALLS: u64 = 200_000;
 /// Sessions of the open loop.
-const OPEN_SESSIONS: usize = 32;
+pub(crate) const OPEN_SESSIONS: usize = 32;
 /// Ticks of the open loop that may wait while the load generator is busy.
 const WAITING_TICKS: usize = 64;
 

@@ -1,8 +1,8 @@
 //! Measures calls through the gate against the same calls straight to the server behind it.
 //!
-//! One run starts a small MCP server and the gate as processes of their own, on loopback, and puts
-//! load on both in turn, so that whatever else the machine does falls on both alike. Numbers are
-//! medians over rounds, with the lowest and the highest beside them: what other processes used
+//! One run starts a small MCP server, a relay that does nothing but relay, and the gate, each a
+//! process of its own on loopback, and puts load on them in turn, so that whatever else the machine
+//! does falls on all alike. Numbers are medians over rounds, with the lowest and the highest beside them: what other processes used
 //! meanwhile is printed too, because no number means much without it.
 //!
 //! It knows nothing of the gate's insides: only its configuration, its endpoints and what the kernel
@@ -10,13 +10,16 @@
 //! only into a temporary directory.
 
 mod call;
+mod compare;
 mod gate;
 mod load;
 mod options;
 mod parts;
 mod process;
+mod relay;
 mod report;
 mod samples;
+mod served;
 mod session;
 mod upstream;
 
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         match options.command {
             Some(Command::Upstream) => upstream::serve().await,
+            Some(Command::Relay { server }) => relay::serve(server).await,
             None => interruptible(&options).await,
         }
     })

@@ -1,5 +1,6 @@
 //! What can be chosen on the command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -46,6 +47,12 @@ pub(crate) enum Command {
     /// Serve the MCP server that the load goes to, until standard input closes
     #[command(hide = true)]
     Upstream,
+    /// Relay to a server, until standard input closes
+    #[command(hide = true)]
+    Relay {
+        /// Where the server listens
+        server: SocketAddr,
+    },
 }
 
 /// One thing that is measured.

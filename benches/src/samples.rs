@@ -32,6 +32,10 @@ impl Rounds {
         self.0.sort_unstable_by(f64::total_cmp);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn median(&self) -> f64 {
         at_share(&self.0, 0.5).unwrap_or(f64::NAN)
     }

@@ -15,10 +15,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use memchr::memmem;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::call::{self, LARGE, RESULT};
+use crate::served;
 
 /// The path of its endpoint.
 pub(crate) const PATH: &str = "/mcp";
@@ -26,27 +26,20 @@ pub(crate) const PATH: &str = "/mcp";
 /// Says its address on standard output, and serves until standard input closes.
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let mut stdout = tokio::io::stdout();
-    stdout.write_all(format!("{}\n", listener.local_addr()?).as_bytes()).await?;
-    stdout.flush().await?;
-    tokio::select! {
-        served = accept(&listener) => served,
-        _ = async { tokio::io::stdin().read_to_end(&mut Vec::new()).await } => Ok(()),
-    }
-}
-
-async fn accept(listener: &TcpListener) -> anyhow::Result<()> {
     let large = large_result();
-    loop {
-        let (socket, _) = listener.accept().await?;
-        socket.set_nodelay(true)?;
-        let large = large.clone();
-        tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, large.clone()));
-            // A connection that breaks is for whoever put load on it to notice.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
-        });
-    }
+    served::announced(&listener, async |listener| {
+        loop {
+            let (socket, _) = listener.accept().await?;
+            socket.set_nodelay(true)?;
+            let large = large.clone();
+            tokio::spawn(async move {
+                let service = service_fn(|request| answer(request, large.clone()));
+                // A connection that breaks is for whoever put load on it to notice.
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+            });
+        }
+    })
+    .await
 }
 
 async fn answer(request: Request<Incoming>, large: Bytes) -> Result<Response<Parts>, Infallible> {
