@@ -21,7 +21,7 @@ test: ## Run every test, black-box tests with real MCP servers included
 
 soak: ## Run the long versions of the tests
 	@scripts/prepare build npm
-	@TOOLGATE_SOAK=1 scripts/test
+	@TOOLGATE_SOAK=1 PROPTEST_CASES=$${PROPTEST_CASES:-20000} scripts/test
 
 check: ## Check format, lints, documentation and its links
 	@scripts/prepare build

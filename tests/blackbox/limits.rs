@@ -88,8 +88,6 @@ async fn call_at_once(mut agent: LineAgent, calls: usize) -> Vec<String> {
 #[tokio::test]
 async fn failing_calls_are_spent_and_opted_in_ones_are_given_back() {
     let upstream = HttpUpstream::start().await;
-    let limit =
-        |counter: &str, count: &str| json!([{ "counter": counter, "window": "366d", "max": 2, "count": count }]);
     let policy = json!({ "version": "1", "default": "deny", "tools": {
         "fail": { "limits": [{ "counter": "sent", "window": "366d", "max": 2 }] },
         "fail_softly": { "limits": [{ "counter": "good", "window": "366d", "max": 2, "count": "successes" }] },

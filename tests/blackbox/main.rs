@@ -3,6 +3,7 @@
 mod bytes_through;
 mod envelope;
 mod hiding;
+mod independent_client;
 mod limits;
 mod people;
 mod playwright;
