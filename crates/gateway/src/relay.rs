@@ -1,6 +1,8 @@
 //! A request that was forwarded: what comes back for it, inspected, and settled when it ends.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -73,6 +75,57 @@ pub(crate) struct Account {
     pub(crate) gateway: Duration,
 }
 
+/// A request being sent. Over HTTP this lasts until the head of the answer is there.
+pub(crate) type Sending = Pin<Box<dyn Future<Output = Result<Exchange, UpstreamError>> + Send + Sync>>;
+
+/// A request's way to the server and back.
+pub(crate) enum Passage {
+    Sending(Sending),
+    Open(Exchange),
+}
+
+impl Passage {
+    /// Begins to send. Towards a child it waits, until `deadline`, so that what is said first arrives first.
+    ///
+    /// # Errors
+    ///
+    /// If it fails at once.
+    pub(crate) async fn begin(mut sending: Sending, is_child: bool, deadline: Instant) -> Result<Self, UpstreamError> {
+        let sent = if is_child {
+            timeout_at(deadline, &mut sending).await.ok()
+        } else {
+            let polled = std::future::poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await;
+            match polled {
+                Poll::Ready(sent) => Some(sent),
+                Poll::Pending => None,
+            }
+        };
+        match sent {
+            Some(sent) => sent.map(Self::Open),
+            None => Ok(Self::Sending(sending)),
+        }
+    }
+
+    /// What comes next; may be given up and called again.
+    async fn next(&mut self) -> Result<Event, UpstreamError> {
+        loop {
+            match self {
+                Self::Sending(sending) => *self = Self::Open(sending.as_mut().await?),
+                Self::Open(exchange) => return exchange.next().await,
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Passage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Sending(_) => "Sending",
+            Self::Open(_) => "Open",
+        })
+    }
+}
+
 /// A request on its way.
 #[derive(Debug)]
 pub(crate) struct Forwarded {
@@ -81,7 +134,7 @@ pub(crate) struct Forwarded {
     /// The agent's id, as JSON text.
     pub(crate) raw_id: String,
     pub(crate) place: Place,
-    pub(crate) exchange: Exchange,
+    pub(crate) passage: Passage,
     pub(crate) account: Option<Account>,
     pub(crate) filter: Option<Filter>,
     pub(crate) sent_at: Instant,
@@ -158,7 +211,7 @@ impl Forwarded {
             return came;
         }
         let place = &mut self.place;
-        let exchange = &mut self.exchange;
+        let passage = &mut self.passage;
         let message = async {
             match &mut place.messages {
                 Some(messages) => messages.recv().await,
@@ -169,7 +222,7 @@ impl Forwarded {
             tokio::select! {
                 biased;
                 Some(message) = message => Came::Message(message),
-                event = exchange.next() => match event {
+                event = passage.next() => match event {
                     Ok(Event::Reply(reply)) => Came::Reply(reply),
                     Ok(Event::Message(message)) => Came::Message(message),
                     Err(error) => Came::Failed(error),

@@ -90,9 +90,8 @@ impl Whose<'_> {
                     let renamed = message.with_request_id(&replaced);
                     outgoing = mcp::envelope::without_line_breaks(&renamed).into_owned().into();
                 }
-                Some(None) => {}
-                // What has ended cannot be cancelled any more.
-                None => return,
+                // What the gate does not know under way is for the server to pass over.
+                Some(None) | None => {}
             }
         }
         let sent = self.send(outgoing).await;

@@ -22,7 +22,7 @@ use crate::hold::Hold;
 use crate::identity::Caller;
 use crate::metrics::Counted;
 use crate::permit::{NotReserved, Permit};
-use crate::relay::{Account, Filter, Forwarded, Relay, failure_answer};
+use crate::relay::{Account, Filter, Forwarded, Passage, Relay, Sending, failure_answer};
 use crate::session::Session;
 use crate::snapshot::NamedPolicy;
 use crate::subject;
@@ -255,26 +255,38 @@ impl<'a> Turn<'a> {
         let patience = self.session.server.config.call_timeout;
         let account = permit.into_ticket().map(|ticket| Account { ticket, gateway: self.started.elapsed() });
         let sent_at = Instant::now();
-        let sent = self.session.request(self.gate, body, id, method).await;
-        let exchange = match sent {
-            Ok(exchange) => exchange,
+        let deadline = sent_at + patience;
+        let begun = Passage::begin(self.sending(body, id), self.session.server.is_child(), deadline).await;
+        let passage = match begun {
+            Ok(passage) => passage,
             Err(error) => return Err(Stop::Told(self.not_sent(account, sent_at, &error).await)),
         };
-        let uri = self.request.params.as_ref().and_then(|params| params.uri.as_deref());
-        self.session.remember(method, uri, &self.own_bytes());
         Ok(Forwarded {
             gate: Arc::clone(self.gate),
             session: Arc::clone(self.session),
             raw_id: self.raw_id().to_owned(),
             place,
-            exchange,
+            passage,
             account,
             filter: self.filter(method),
             sent_at,
-            deadline: sent_at + patience,
+            deadline,
             patience,
             is_cancelled: false,
             reply: None,
+        })
+    }
+
+    /// Sends the request, once it is polled, and takes note of what a new connection would have to be told.
+    fn sending(&self, body: Bytes, id: IdKey) -> Sending {
+        let (gate, session) = (Arc::clone(self.gate), Arc::clone(self.session));
+        let method = self.request.method.as_ref().to_owned();
+        let uri = self.request.params.as_ref().and_then(|params| params.uri.as_deref()).map(ToOwned::to_owned);
+        let own = self.own_bytes();
+        Box::pin(async move {
+            let exchange = session.request(&gate, body, id, &method).await?;
+            session.remember(&method, uri.as_deref(), &own);
+            Ok(exchange)
         })
     }
 

@@ -167,7 +167,11 @@ impl Session {
     ///
     /// See [`UpstreamError`].
     pub(crate) async fn send(self: &Arc<Self>, gate: &Arc<Gate>, body: Bytes) -> Result<(), UpstreamError> {
-        self.living_link(gate).await?.upstream.send(body).await
+        let link = self.living_link(gate).await?;
+        match link.upstream.send(body.clone()).await {
+            Err(UpstreamError::SessionLost) => self.relink(gate, link.number).await?.upstream.send(body).await,
+            sent => sent,
+        }
     }
 
     /// Asks the server something on the gate's own account.
@@ -175,13 +179,27 @@ impl Session {
     /// # Errors
     ///
     /// See [`UpstreamError`].
-    pub(crate) async fn ask(&self, gate: &Gate, method: &str, params: Option<&str>) -> Result<Reply, UpstreamError> {
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        gate: &Arc<Gate>,
+        method: &str,
+        params: Option<&str>,
+    ) -> Result<Reply, UpstreamError> {
         let id = self.fresh_id();
         let params = params.map_or_else(String::new, |params| format!(r#","params":{params}"#));
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"{params}}}"#);
-        let link = self.link.load_full();
+        let body = Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}"{params}}}"#));
         let patience = gate.snapshot.load().config.timeouts.start;
-        let answered = timeout(patience, ask_on(&link, body.into(), &id, method)).await;
+        let asked = async {
+            let link = self.living_link(gate).await?;
+            match ask_on(&link, body.clone(), &id, method).await {
+                Err(UpstreamError::SessionLost) => {
+                    let link = self.relink(gate, link.number).await?;
+                    ask_on(&link, body, &id, method).await
+                }
+                answered => answered,
+            }
+        };
+        let answered = timeout(patience, asked).await;
         answered.map_err(|_| {
             UpstreamError::Unknown(format!("`{}` did not answer `{method}` within {} s", self.server.name(), patience.as_secs()))
         })?

@@ -59,8 +59,8 @@ impl Session {
     ///
     /// If the server's list cannot be read.
     pub(crate) async fn shows(
-        &self,
-        gate: &Gate,
+        self: &Arc<Self>,
+        gate: &Arc<Gate>,
         what: Listed,
         name: &str,
         is_hidden: bool,
@@ -73,7 +73,7 @@ impl Session {
         Ok(!is_hidden && names.contains(name))
     }
 
-    async fn read_names(&self, gate: &Gate, what: Listed) -> Result<HashSet<String>, UpstreamError> {
+    async fn read_names(self: &Arc<Self>, gate: &Arc<Gate>, what: Listed) -> Result<HashSet<String>, UpstreamError> {
         let (method, member) = match what {
             Listed::Tools => ("tools/list", "tools"),
             Listed::Prompts => ("prompts/list", "prompts"),
