@@ -46,7 +46,8 @@ impl Agents {
             revision: revision.to_owned(),
             id: String::new(),
         };
-        let info = client.map_or_else(String::new, |name| format!(r#","clientInfo":{{"name":"{name}","version":"1"}}"#));
+        let info =
+            client.map_or_else(String::new, |name| format!(r#","clientInfo":{{"name":"{name}","version":"1"}}"#));
         let initialize = format!(
             r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{revision}","capabilities":{{}}{info}}}}}"#
         );
@@ -110,7 +111,9 @@ impl Session {
 
 /// The message of a call; `arguments` is raw JSON.
 pub(crate) fn call(id: u64, tool: &str, arguments: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#)
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
+    )
 }
 
 /// What the gate did with a request, as the agent was told; `allow` if the gate kept out of the answer.
@@ -122,7 +125,8 @@ pub(crate) fn outcome(answer: &Value) -> (String, String) {
     };
     let Some(decision) = meta.get("dev.toolgate/decision") else {
         let message = answer["error"]["message"].as_str().unwrap_or_default();
-        let is_hidden = answer["error"]["code"] == -32602 && message.starts_with("Unknown tool: ");
+        let is_hidden =
+            ["Unknown tool: ", "Unknown prompt: ", "Resource not found: "].iter().any(|it| message.starts_with(it));
         return (if is_hidden { "hide" } else { "allow" }.to_owned(), String::new());
     };
     let outcome = decision["outcome"].as_str().expect("an outcome");

@@ -11,7 +11,8 @@ fn start(rule: &str) -> (Gateway, Upstream, Session) {
     let upstream = Upstream::start();
     upstream.server("s");
     let policy = format!(r#"{{"version":"1","default":"deny","tools":{{"refund":{rule}}}}}"#);
-    let configuration = Configuration::default().server("s", &upstream.url("s")).policy("p", &policy).grant("a", "s", "p");
+    let configuration =
+        Configuration::default().server("s", &upstream.url("s")).policy("p", &policy).grant("a", "s", "p");
     let gateway = Gateway::start(&configuration);
     let session = gateway.agents.open("a", "s");
     (gateway, upstream, session)

@@ -149,7 +149,9 @@ fn check_forwarded(
     }
     check_replied(&messages, answer, server)?;
     let governed = |message: &&&Parts<'_>| !UNGOVERNED.contains(&message.method.as_deref().unwrap_or_default());
-    if entries.len() != passing.iter().filter(governed).count() || entries.iter().any(|entry| entry["outcome"] != "allow") {
+    if entries.len() != passing.iter().filter(governed).count()
+        || entries.iter().any(|entry| entry["outcome"] != "allow")
+    {
         return Err(format!("recorded {entries:?}"));
     }
     let Some(reads) = case.root.get("reads") else { return Ok(()) };

@@ -10,7 +10,8 @@ const HIDING: &str = r#"{"version":"1","default":"allow","hide":["secret_*"]}"#;
 fn start(policy: &str) -> (Gateway, Upstream, Session) {
     let upstream = Upstream::start();
     upstream.server("s").has_tools(["open", "secret_door"]);
-    let configuration = Configuration::default().server("s", &upstream.url("s")).policy("p", policy).grant("a", "s", "p");
+    let configuration =
+        Configuration::default().server("s", &upstream.url("s")).policy("p", policy).grant("a", "s", "p");
     let gateway = Gateway::start(&configuration);
     let session = gateway.agents.open("a", "s");
     (gateway, upstream, session)
@@ -25,7 +26,10 @@ fn a_hidden_tool_is_answered_like_one_that_is_not_there() {
     assert_eq!(hidden.status, unknown.status);
     assert_eq!(hidden.text().replace("secret_door", "X"), unknown.text().replace("another_name", "X"));
     assert_eq!(hidden.text().replace("secret_door", "X"), absent.text().replace("secret_well", "X"));
-    assert_eq!(hidden.text(), r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: secret_door"}}"#);
+    assert_eq!(
+        hidden.text(),
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: secret_door"}}"#
+    );
     assert_eq!(upstream.server("s").calls(), 0);
     let outcomes: Vec<_> = gateway.entries_after(0).iter().map(|entry| entry["outcome"].clone()).collect();
     assert_eq!(outcomes, ["hide", "hide", "hide"]);
@@ -44,7 +48,7 @@ fn a_tool_that_the_server_has_got_since_is_found() {
 fn the_list_is_asked_for_as_often_for_hidden_names_as_for_absent_ones() {
     let (_gateway, upstream, session) = start(HIDING);
     let server = upstream.server("s");
-    let mut asked = |id, tool| {
+    let asked = |id, tool| {
         let before = server.count();
         session.call(id, tool, "{}");
         server.received_after(before).iter().map(|message| message.method.clone()).collect::<Vec<_>>()
@@ -73,7 +77,10 @@ const PAGES: [[&str; 2]; 3] = [
         r#"{"_meta":{"k":"\u00e9"},"nextCursor":"page-2","tools":[{"name":"s\u0065cret_d"},{"name":"secret_e","title":"E"}]}"#,
         r#"{"_meta":{"k":"\u00e9"},"nextCursor":"page-2","tools":[]}"#,
     ],
-    [r#"{"tools":[ {"name":"f" , "description":"ends here"}]}"#, r#"{"tools":[ {"name":"f" , "description":"ends here"}]}"#],
+    [
+        r#"{"tools":[ {"name":"f" , "description":"ends here"}]}"#,
+        r#"{"tools":[ {"name":"f" , "description":"ends here"}]}"#,
+    ],
 ];
 
 #[test]

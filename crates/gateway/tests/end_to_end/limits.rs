@@ -14,7 +14,8 @@ fn of_calls_made_at_once_exactly_as_many_pass_as_the_limit_says() {
     upstream.server("s");
     let limit = format!(r#"{{"counter":"c","window":"day","max":{LIMIT}}}"#);
     let policy = format!(r#"{{"version":"1","default":"deny","tools":{{"t":{{"limits":[{limit}]}}}}}}"#);
-    let configuration = Configuration::default().server("s", &upstream.url("s")).policy("p", &policy).grant("a", "s", "p");
+    let configuration =
+        Configuration::default().server("s", &upstream.url("s")).policy("p", &policy).grant("a", "s", "p");
     let gateway = Gateway::start(&configuration);
     // Two sessions, for the limit is the grant's.
     let sessions = [gateway.agents.open("a", "s"), gateway.agents.open("a", "s")];

@@ -85,6 +85,19 @@ impl Step<'_> {
         self.text("method", "tools/call")
     }
 
+    /// What must come of it. What the judge would be asked about in vain never gets past the reader.
+    fn expected(&self) -> &str {
+        let has_arguments = self.node.get("args").is_none_or(|args| args.as_map().is_some());
+        let needs_params = matches!(self.method(), "tools/call" | "prompts/get" | "completion/complete")
+            || self.method().starts_with("resources/") && self.method() != "resources/list";
+        if has_arguments && (self.params().is_some() || !needs_params) { self.text("expect", "") } else { "reject" }
+    }
+
+    /// The rule that must decide, where the case says so.
+    fn rule(&self) -> Option<&str> {
+        text(self.node, "rule").filter(|_| self.expected() != "reject")
+    }
+
     fn upstream(&self) -> &str {
         self.text("upstream", "ok")
     }
@@ -111,11 +124,14 @@ impl Step<'_> {
 
     fn params(&self) -> Option<String> {
         let string = |key: &str| text(self.node, key).map(|text| serde_json::to_string(text).unwrap());
-        let arguments = self.node.get("args").map_or_else(String::new, |args| format!(r#","arguments":{}"#, self.case.raw(args)));
+        let arguments =
+            self.node.get("args").map_or_else(String::new, |args| format!(r#","arguments":{}"#, self.case.raw(args)));
         Some(match self.method() {
             "tools/call" => format!(r#"{{"name":{}{arguments}}}"#, string("tool")?),
             "prompts/get" => format!(r#"{{"name":{}{arguments}}}"#, string("prompt")?),
-            "resources/read" | "resources/subscribe" => format!(r#"{{"uri":{}{arguments}}}"#, string("uri")?),
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                format!(r#"{{"uri":{}{arguments}}}"#, string("uri")?)
+            }
             "completion/complete" => {
                 let reference = match string("prompt") {
                     Some(prompt) => format!(r#"{{"type":"ref/prompt","name":{prompt}}}"#),
@@ -161,7 +177,9 @@ impl World {
                     unsteady.insert(name.clone(), Upstream::start());
                 }
                 let upstream = unsteady.get(&name).unwrap_or(&steady);
-                upstream.server(&name).has_tools(steps.iter().filter_map(|step| text(step.node, "tool")).collect::<BTreeSet<_>>());
+                let named = |key| steps.iter().filter_map(|step| text(step.node, key)).collect::<BTreeSet<_>>();
+                upstream.server(&name).has_tools(named("tool"));
+                upstream.server(&name).has_prompts(named("prompt"));
                 configuration = match behaves("timeout") {
                     true => configuration.impatient_server(&name, &upstream.url(&name), CALL_TIMEOUT),
                     false => configuration.server(&name, &upstream.url(&name)),
@@ -208,7 +226,12 @@ impl World {
     }
 
     fn session(&mut self, step: &Step<'_>) -> Vec<String> {
-        let parts = [step.server(), step.text("grant", "a").into(), step.text("session", "s1").into(), step.text("client", "").into()];
+        let parts = [
+            step.server(),
+            step.text("grant", "a").into(),
+            step.text("session", "s1").into(),
+            step.text("client", "").into(),
+        ];
         let key = parts.to_vec();
         if !self.sessions.contains_key(&key) {
             let session = self.open(step);
@@ -232,8 +255,8 @@ impl World {
             return if entries.is_empty() { Ok(()) } else { Err(format!("recorded {entries:?}")) };
         }
         let [entry] = entries.as_slice() else { return Err(format!("recorded {entries:?}")) };
-        let expected = step.text("expect", "");
-        let rule = text(step.node, "rule");
+        let expected = step.expected();
+        let rule = step.rule();
         let right = entry["outcome"] == expected && rule.is_none_or(|rule| entry["rule"] == rule);
         let whose = entry["grant"] == whose(step) && entry["client"].as_str() == text(step.node, "client");
         if !right || !whose || entry["server"] != step.server() {
@@ -296,13 +319,16 @@ fn make_orphans(directory: &Path, orphans: BTreeMap<String, Vec<Access>>) -> Has
 
 /// Compares what the agent got.
 fn check_answer(step: &Step<'_>, answer: &Response, server: &Server) -> Result<(), String> {
-    let expected = step.text("expect", "");
+    let expected = step.expected();
     if step.method().starts_with("notifications/") {
         return if answer.status == 202 { Ok(()) } else { Err(format!("answered {answer:?}")) };
     }
+    if expected == "reject" {
+        return if answer.status == 400 { Ok(()) } else { Err(format!("answered {answer:?}")) };
+    }
     let (outcome, rule) = outcome(&answer.json());
     // The rule that hides must not be told.
-    let expected_rule = text(step.node, "rule").filter(|_| !matches!(expected, "allow" | "hide"));
+    let expected_rule = step.rule().filter(|_| !matches!(expected, "allow" | "hide"));
     if outcome != expected || expected_rule.is_some_and(|expected| expected != rule) {
         return Err(format!("expected {expected} by {expected_rule:?}, answered {}", answer.text()));
     }
@@ -310,7 +336,9 @@ fn check_answer(step: &Step<'_>, answer: &Response, server: &Server) -> Result<(
         ("allow", "timeout") => -32001,
         ("allow", "connect_failed") => -32000,
         ("allow", _) if answer.text() == server.last_answer() => return Ok(()),
-        ("allow", _) => return Err(format!("the server said {}, the agent got {}", server.last_answer(), answer.text())),
+        ("allow", _) => {
+            return Err(format!("the server said {}, the agent got {}", server.last_answer(), answer.text()));
+        }
         _ => return Ok(()),
     };
     if answer.json()["error"]["code"] == code { Ok(()) } else { Err(format!("answered {}", answer.text())) }
@@ -321,7 +349,7 @@ fn check_received(step: &Step<'_>, server: &Server, before: usize) -> Result<(),
     let is_own = |id: &Option<String>| id.as_deref().is_some_and(|id| id.contains("toolgate-"));
     let received: Vec<_> = server.received_after(before).into_iter().filter(|message| !is_own(&message.id)).collect();
     let (of_step, other): (Vec<_>, Vec<_>) = received.into_iter().partition(|message| message.method == step.method());
-    let expected = usize::from(step.text("expect", "") == "allow" && step.upstream() != "connect_failed");
+    let expected = usize::from(step.expected() == "allow" && step.upstream() != "connect_failed");
     let as_sent = of_step.iter().all(|message| message.params == step.params());
     // A call that took too long is cancelled.
     let only_cancelled = other.iter().all(|message| message.method == "notifications/cancelled");

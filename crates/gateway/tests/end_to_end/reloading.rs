@@ -14,7 +14,8 @@ const DENY: &str = r#"{"version":"1","default":"deny"}"#;
 fn an_invalid_edit_is_refused_and_the_last_good_configuration_stays() {
     let upstream = Upstream::start();
     upstream.server("s");
-    let with = |policy| Configuration::default().server("s", &upstream.url("s")).policy("p", policy).grant("a", "s", "p");
+    let with =
+        |policy| Configuration::default().server("s", &upstream.url("s")).policy("p", policy).grant("a", "s", "p");
     let gateway = Gateway::start(&with(ALLOW));
     let session = gateway.agents.open("a", "s");
     assert_eq!(told(&session.call(1, "t", "{}")), "allow");

@@ -175,8 +175,15 @@ async fn connection(stream: TcpStream, servers: Servers) {
 impl Server {
     /// Sets the names of its tools.
     pub(crate) fn has_tools<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
-        let tools: Vec<_> = names.into_iter().map(|name| serde_json::json!({"name": name, "inputSchema": {}})).collect();
+        let tools: Vec<_> =
+            names.into_iter().map(|name| serde_json::json!({"name": name, "inputSchema": {}})).collect();
         self.lists("tools/list", vec![serde_json::json!({ "tools": tools }).to_string()]);
+    }
+
+    /// Sets the names of its prompts.
+    pub(crate) fn has_prompts<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        let prompts: Vec<_> = names.into_iter().map(|name| serde_json::json!({ "name": name })).collect();
+        self.lists("prompts/list", vec![serde_json::json!({ "prompts": prompts }).to_string()]);
     }
 
     /// Sets the pages of a list, each a whole result; the cursors are `page-1`, `page-2` and so on.
@@ -244,7 +251,12 @@ impl Server {
     }
 
     /// Takes a message: the status, the body unless there never is one, and the id of a new session.
-    fn take(&self, parts: &Parts<'_>, id: Option<&str>, session: Option<&str>) -> (u16, Option<String>, Option<String>) {
+    fn take(
+        &self,
+        parts: &Parts<'_>,
+        id: Option<&str>,
+        session: Option<&str>,
+    ) -> (u16, Option<String>, Option<String>) {
         let mut state = self.state.lock().unwrap();
         let method = parts.method.as_deref().unwrap_or_default();
         if method != "initialize" && !session.is_some_and(|session| state.sessions.contains(session)) {
@@ -274,7 +286,8 @@ impl Server {
 impl State {
     fn page(&self, method: &str, params: Option<&RawValue>) -> Option<String> {
         let pages = self.lists.get(method)?;
-        let params: serde_json::Value = params.map(|params| serde_json::from_str(params.get()).unwrap()).unwrap_or_default();
+        let params: serde_json::Value =
+            params.map(|params| serde_json::from_str(params.get()).unwrap()).unwrap_or_default();
         let cursor = params["cursor"].as_str().and_then(|cursor| cursor.strip_prefix("page-"));
         let number = cursor.map_or(0, |number| number.parse::<usize>().unwrap());
         Some(pages[number].clone())
@@ -283,7 +296,9 @@ impl State {
     fn outcome(&self) -> Option<String> {
         let serial = self.received.len();
         Some(match self.reply.unwrap_or(Reply::Ok) {
-            Reply::Ok => format!(r#""result":{{"content":[ {{"type":"text","text":"done"}} ],"serial":{serial} , "n":1.0e2}}"#),
+            Reply::Ok => {
+                format!(r#""result":{{"content":[ {{"type":"text","text":"done"}} ],"serial":{serial} , "n":1.0e2}}"#)
+            }
             Reply::IsError => format!(r#""result":{{"content":[],"serial":{serial} , "isError":true}}"#),
             Reply::Error => format!(r#""error":{{"code":-32050,"message":"no","data":{serial} }}"#),
             Reply::Silence => return None,
