@@ -17,6 +17,8 @@ pub(crate) use schema::migrate;
 
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 64;
+/// SQLite's own log is moved into the database after so many pages of 4 KiB: each time costs two syncs.
+const CHECKPOINT_PAGES: u32 = 4_000;
 /// How long a reader waits while the database is being recovered or its log reset.
 const READER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -41,7 +43,7 @@ pub(crate) fn open(directory: &Path, options: &Options) -> Result<Connection, Op
         Synchronous::Full => "full",
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
