@@ -13,8 +13,10 @@ use crate::scan::{scalar_end, skip_space, string_end, value_end};
 
 /// How many values arguments may have to be judged.
 const MAX_VALUES: usize = 262_144;
-/// How many values there is room for at first.
-const USUAL_VALUES: usize = 64;
+/// How many bytes of text there usually are to a value, and between how many values there is room for at first.
+const USUAL_BYTES: usize = 12;
+const LEAST_ROOM: usize = 16;
+const MOST_ROOM: usize = 1024;
 
 /// The arguments of one call.
 #[derive(Debug)]
@@ -22,6 +24,14 @@ pub(crate) struct Arguments<'a> {
     raw: Option<&'a str>,
     /// Nothing in it if the text is broken.
     values: OnceCell<Option<Vec<Entry>>>,
+}
+
+/// Arguments that have been read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Values<'v> {
+    raw: &'v str,
+    /// The first is the arguments themselves.
+    entries: &'v [Entry],
 }
 
 /// One value, and the key it stands under.
@@ -59,6 +69,16 @@ pub(crate) enum Stepped {
     Broken,
 }
 
+impl Stepped {
+    /// The place it leads to, or what is there instead.
+    pub(crate) const fn place(self) -> Result<Place, Self> {
+        match self {
+            Self::To(place) => Ok(place),
+            Self::Absent | Self::Blocked | Self::OtherCase | Self::Broken => Err(self),
+        }
+    }
+}
+
 /// One value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Value<'a> {
@@ -70,7 +90,7 @@ pub(crate) enum Value<'a> {
     /// Text from elsewhere.
     Text(&'a str),
     /// An array, and where it is.
-    List(Place),
+    List(Values<'a>, Place),
     Object,
     Broken,
 }
@@ -80,21 +100,24 @@ impl<'a> Arguments<'a> {
         Self { raw, values: OnceCell::new() }
     }
 
-    /// The whole object, if there are arguments at all.
-    pub(crate) fn root(&self) -> Stepped {
-        match (self.raw, self.values()) {
-            (None, _) => Stepped::Absent,
-            (Some(_), []) => Stepped::Broken,
-            (Some(_), _) => Stepped::To(Place(0)),
-        }
+    /// The values, read now if they have not been read before.
+    pub(crate) fn values(&self) -> Result<Values<'_>, Stepped> {
+        let raw = self.raw.ok_or(Stepped::Absent)?;
+        let entries = self.values.get_or_init(|| Pass::read(raw)).as_deref().ok_or(Stepped::Broken)?;
+        Ok(Values { raw, entries })
     }
+}
 
-    pub(crate) fn value(&self, place: Place) -> Value<'a> {
+impl<'v> Values<'v> {
+    /// The whole object.
+    pub(crate) const ROOT: Place = Place(0);
+
+    pub(crate) fn value(self, place: Place) -> Value<'v> {
         let text = self.entry(place).map(|entry| self.text(entry.value)).unwrap_or_default();
         match text.as_bytes() {
             [b'"', .., b'"'] => text.get(1..text.len() - 1).map_or(Value::Broken, |inside| Value::Raw(RawText(inside))),
             [b'{', ..] => Value::Object,
-            [b'[', ..] => Value::List(place),
+            [b'[', ..] => Value::List(self, place),
             [b'-' | b'0'..=b'9', ..] => Value::Number(text),
             b"true" => Value::Bool(true),
             b"false" => Value::Bool(false),
@@ -104,7 +127,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// The value of a key.
-    pub(crate) fn key(&self, place: Place, key: &Key) -> Stepped {
+    pub(crate) fn key(self, place: Place, key: &Key) -> Stepped {
         let Some(children) = self.inside(place, b'{') else {
             return Stepped::Blocked;
         };
@@ -124,7 +147,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// The member of an array at an index.
-    pub(crate) fn index(&self, place: Place, index: usize) -> Stepped {
+    pub(crate) fn index(self, place: Place, index: usize) -> Stepped {
         match self.inside(place, b'[') {
             Some(mut children) => children.nth(index).map_or(Stepped::Absent, |(place, _)| Stepped::To(place)),
             None => Stepped::Blocked,
@@ -132,33 +155,29 @@ impl<'a> Arguments<'a> {
     }
 
     /// All members of an array; nothing if the value is not one.
-    pub(crate) fn elements(&self, place: Place) -> Option<impl Iterator<Item = Place>> {
+    pub(crate) fn elements(self, place: Place) -> Option<impl Iterator<Item = Place>> {
         self.inside(place, b'[').map(|children| children.map(|(place, _)| place))
     }
 
     /// The values directly inside of an object or array; nothing if the value does not open like one.
-    fn inside(&self, place: Place, opening: u8) -> Option<Children<'_>> {
+    fn inside(self, place: Place, opening: u8) -> Option<Children<'v>> {
         let entry = self.entry(place)?;
-        let begins = self.text(entry.value).as_bytes().first() == Some(&opening);
-        begins.then_some(Children { values: self.values(), at: place.0 + 1, end: entry.next })
+        let opens = self.raw.as_bytes().get(entry.value.start as usize) == Some(&opening);
+        opens.then_some(Children { entries: self.entries, at: place.0 + 1, end: entry.next })
     }
 
-    fn entry(&self, place: Place) -> Option<&Entry> {
-        self.values().get(place.0 as usize)
+    fn entry(self, place: Place) -> Option<&'v Entry> {
+        self.entries.get(place.0 as usize)
     }
 
-    fn text(&self, span: Span) -> &'a str {
-        self.raw.and_then(|raw| raw.get(span.start as usize..span.end as usize)).unwrap_or_default()
-    }
-
-    fn values(&self) -> &[Entry] {
-        self.values.get_or_init(|| Pass::read(self.raw?)).as_deref().unwrap_or_default()
+    fn text(self, span: Span) -> &'v str {
+        self.raw.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 }
 
 /// Goes from neighbour to neighbour.
 struct Children<'v> {
-    values: &'v [Entry],
+    entries: &'v [Entry],
     at: u32,
     end: u32,
 }
@@ -171,7 +190,7 @@ impl<'v> Iterator for Children<'v> {
             return None;
         }
         let place = Place(self.at);
-        let entry = self.values.get(self.at as usize)?;
+        let entry = self.entries.get(self.at as usize)?;
         self.at = entry.next;
         Some((place, entry))
     }
@@ -185,7 +204,7 @@ impl Value<'_> {
             Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
             Value::Raw(_) | Value::Text(_) => "a string",
-            Value::List(_) => "an array",
+            Value::List(..) => "an array",
             Value::Object => "an object",
             Value::Broken => "not JSON",
         }
@@ -199,7 +218,7 @@ impl Value<'_> {
             | Value::Bool(_)
             | Value::Raw(_)
             | Value::Text(_)
-            | Value::List(_)
+            | Value::List(..)
             | Value::Object
             | Value::Broken => None,
         }
@@ -221,7 +240,8 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn read(raw: &'a str) -> Option<Vec<Entry>> {
         u32::try_from(raw.len()).ok()?;
-        let mut pass = Self { raw, at: 0, values: Vec::with_capacity(USUAL_VALUES), open: (NOWHERE, 0) };
+        let room = (raw.len() / USUAL_BYTES).clamp(LEAST_ROOM, MOST_ROOM);
+        let mut pass = Self { raw, at: 0, values: Vec::with_capacity(room), open: (NOWHERE, 0) };
         loop {
             let complete = pass.value()?;
             if complete && pass.finish_what_ends_here()? {

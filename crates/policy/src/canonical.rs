@@ -25,7 +25,8 @@ pub struct NotCanonical(&'static str);
 /// # Errors
 /// If the text is not JSON, has an object with the same key twice, or is nested more than 512 deep.
 pub fn canonical_json(raw: &str) -> Result<String, NotCanonical> {
-    let mut writer = Writer { text: raw, at: 0, out: String::with_capacity(raw.len()) };
+    let mut writer =
+        Writer { text: raw, at: 0, out: String::with_capacity(raw.len()), members: Vec::new(), moved: String::new() };
     writer.value(0)?;
     writer.skip_space();
     if writer.at < raw.len() {
@@ -40,6 +41,9 @@ pub fn argument_keys(raw: &str) -> Vec<String> {
     arguments::keys(raw)
 }
 
+/// A number without an exponent and with no more characters than this is exact.
+const SHORT_NUMBER: usize = 34;
+
 const NOT_JSON: NotCanonical = NotCanonical("it is not JSON");
 
 /// Writes the canonical form while it reads, in one pass; only objects whose keys are out of order are moved about.
@@ -47,6 +51,16 @@ struct Writer<'a> {
     text: &'a str,
     at: usize,
     out: String,
+    /// The members of all objects that are open, those of the innermost last.
+    members: Vec<Member<'a>>,
+    /// Room for an object that is being put in order.
+    moved: String,
+}
+
+/// A key, and where it has been written together with its value.
+struct Member<'a> {
+    key: Cow<'a, str>,
+    written: Range<usize>,
 }
 
 impl<'a> Writer<'a> {
@@ -58,11 +72,7 @@ impl<'a> Writer<'a> {
         match self.peek().ok_or(NOT_JSON)? {
             b'{' => self.object(depth),
             b'[' => self.list(depth),
-            b'"' => {
-                let text = self.string()?;
-                write_text(&mut self.out, &text);
-                Ok(())
-            }
+            b'"' => self.string().map(drop),
             _ => self.scalar(),
         }
     }
@@ -71,6 +81,10 @@ impl<'a> Writer<'a> {
         let end = scalar_end(self.text.as_bytes(), self.at).ok_or(NOT_JSON)?;
         let raw = self.text.get(self.at..end).ok_or(NOT_JSON)?;
         self.at = end;
+        if let Some(number) = plain_number(raw) {
+            self.out.push_str(number);
+            return Ok(());
+        }
         match Decimal::parse(raw) {
             _ if matches!(raw, "true" | "false" | "null") => self.out.push_str(raw),
             Err(NotExact::NotANumber) => return Err(NOT_JSON),
@@ -101,59 +115,75 @@ impl<'a> Writer<'a> {
     fn object(&mut self, depth: usize) -> Result<(), NotCanonical> {
         self.at += 1;
         self.out.push('{');
-        let start = self.out.len();
-        let mut members: Vec<(Cow<'a, str>, Range<usize>)> = Vec::new();
+        let first = self.members.len();
         self.skip_space();
         if !self.take(b'}') {
             loop {
+                self.member(depth)?;
                 self.skip_space();
-                let key = self.string()?;
-                self.skip_space();
-                self.expect(b':')?;
-                let begins = self.out.len();
-                write_text(&mut self.out, &key);
-                self.out.push(':');
-                self.value(depth + 1)?;
-                members.push((key, begins - start..self.out.len() - start));
-                self.skip_space();
-                self.out.push(',');
                 if self.take(b'}') {
                     break;
                 }
                 self.expect(b',')?;
+                self.out.push(',');
             }
-            self.out.pop();
         }
-        self.sort(start, &mut members)?;
+        self.put_in_order(first)?;
+        self.members.truncate(first);
         self.out.push('}');
         Ok(())
     }
 
-    /// Puts the members of an object, written from `start` on, in the order of their keys.
-    fn sort(&mut self, start: usize, members: &mut [(Cow<'a, str>, Range<usize>)]) -> Result<(), NotCanonical> {
-        let in_order = |pair: &[(Cow<'a, str>, Range<usize>)]| matches!(pair, [left, right] if left.0 < right.0);
-        if members.windows(2).all(in_order) {
-            return Ok(());
-        }
-        members.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-        if !members.windows(2).all(in_order) {
-            return Err(NotCanonical("an object has the same key twice"));
-        }
-        let written = self.out.split_off(start);
-        for (index, (_, range)) in members.iter().enumerate() {
-            if index > 0 {
-                self.out.push(',');
-            }
-            self.out.push_str(written.get(range.clone()).unwrap_or_default());
-        }
+    fn member(&mut self, depth: usize) -> Result<(), NotCanonical> {
+        self.skip_space();
+        let start = self.out.len();
+        let key = self.string()?;
+        self.skip_space();
+        self.expect(b':')?;
+        self.out.push(':');
+        self.value(depth + 1)?;
+        self.members.push(Member { key, written: start..self.out.len() });
         Ok(())
     }
 
+    /// Puts the members of the innermost object in the order of their keys.
+    fn put_in_order(&mut self, first: usize) -> Result<(), NotCanonical> {
+        let members = self.members.get_mut(first..).unwrap_or_default();
+        let in_order = |pair: &[Member<'_>]| matches!(pair, [left, right] if left.key < right.key);
+        let Some(start) = members.first().map(|member| member.written.start) else {
+            return Ok(());
+        };
+        if members.windows(2).all(in_order) {
+            return Ok(());
+        }
+        members.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        if !members.windows(2).all(in_order) {
+            return Err(NotCanonical("an object has the same key twice"));
+        }
+        self.moved.clear();
+        for (index, member) in members.iter().enumerate() {
+            if index > 0 {
+                self.moved.push(',');
+            }
+            self.moved.push_str(self.out.get(member.written.clone()).unwrap_or_default());
+        }
+        self.out.truncate(start);
+        self.out.push_str(&self.moved);
+        Ok(())
+    }
+
+    /// Reads and writes a string; one without escapes is canonical as it is.
     fn string(&mut self) -> Result<Cow<'a, str>, NotCanonical> {
         let end = string_end(self.text.as_bytes(), self.at).ok_or(NOT_JSON)?;
-        let inside = self.text.get(self.at + 1..end - 1).ok_or(NOT_JSON)?;
+        let whole = self.text.get(self.at..end).ok_or(NOT_JSON)?;
+        let inside = RawText(self.text.get(self.at + 1..end - 1).ok_or(NOT_JSON)?);
         self.at = end;
-        Ok(RawText(inside).resolved())
+        let text = inside.resolved();
+        match &text {
+            Cow::Borrowed(_) => self.out.push_str(whole),
+            Cow::Owned(text) => write_text(&mut self.out, text),
+        }
+        Ok(text)
     }
 
     fn skip_space(&mut self) {
@@ -173,6 +203,22 @@ impl<'a> Writer<'a> {
     fn expect(&mut self, byte: u8) -> Result<(), NotCanonical> {
         if self.take(byte) { Ok(()) } else { Err(NOT_JSON) }
     }
+}
+
+/// The canonical form of a short number without an exponent: itself, without zeros at the end of its fraction.
+fn plain_number(raw: &str) -> Option<&str> {
+    let digits = raw.strip_prefix('-').unwrap_or(raw).as_bytes();
+    let (whole, fraction) = match memchr::memchr(b'.', digits) {
+        Some(point) => (digits.get(..point)?, digits.get(point + 1..)?),
+        None => (digits, b"0".as_slice()),
+    };
+    let well_formed = matches!(whole, [b'0'] | [b'1'..=b'9', ..]) && !fraction.is_empty();
+    let all_digits = whole.iter().chain(fraction).all(u8::is_ascii_digit);
+    if !well_formed || !all_digits || digits.len() > SHORT_NUMBER {
+        return None;
+    }
+    let short = if raw.contains('.') { raw.trim_end_matches('0').trim_end_matches('.') } else { raw };
+    Some(if short == "-0" { "0" } else { short })
 }
 
 /// The canonical JSON of a document; for a key that stands there twice, both, in their order.

@@ -6,7 +6,7 @@ use std::fmt;
 use memchr::memmem::Finder;
 use regex::Regex;
 
-use crate::arguments::{Arguments, Place, Stepped, Value};
+use crate::arguments::{Arguments, Place, Stepped, Value, Values};
 use crate::decimal::{Decimal, NotExact};
 use crate::path::{Path, Step};
 
@@ -100,6 +100,28 @@ impl Needle {
             Scalar::Null | Scalar::Bool(_) | Scalar::Number(_) => None,
         };
         Self { scalar, finder }
+    }
+
+    fn is_in(&self, value: &Value<'_>) -> Outcome {
+        if let Value::List(values, place) = value {
+            return self.is_member(*values, *place);
+        }
+        match (&self.finder, text_of(value)) {
+            (Some(finder), Some(text)) => Outcome::of(finder.find(text.as_bytes()).is_some()),
+            (None, _) | (_, None) => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
+        }
+    }
+
+    fn is_member(&self, values: Values<'_>, list: Place) -> Outcome {
+        let mut result = Outcome::False;
+        for member in values.elements(list).into_iter().flatten() {
+            match self.scalar.equals(&values.value(member)) {
+                Outcome::True => return Outcome::True,
+                Outcome::Undetermined(doubt) => result = Outcome::Undetermined(doubt.of_member()),
+                Outcome::False | Outcome::Absent => {}
+            }
+        }
+        result
     }
 }
 
@@ -206,27 +228,28 @@ impl Facts<'_> {
     pub(crate) fn judge(&self, condition: &Condition, quantifier: Quantifier) -> Outcome {
         let test = &condition.test;
         match &condition.path {
-            Path::GrantLabel => self.apply(test, &Found::text(Some(self.grant_label))),
-            Path::ClientName => self.apply(test, &Found::text(self.client_name)),
-            Path::Uri => self.apply(test, &Found::text(self.uri)),
-            Path::Arguments(steps) => self.walk(self.arguments.root(), steps, quantifier, test),
+            Path::GrantLabel => test.apply(&Found::text(Some(self.grant_label))),
+            Path::ClientName => test.apply(&Found::text(self.client_name)),
+            Path::Uri => test.apply(&Found::text(self.uri)),
+            Path::Arguments(steps) => match self.arguments.values() {
+                Ok(values) => Walk { values, quantifier, test }.on(Stepped::To(Values::ROOT), steps),
+                Err(stepped) => test.apply_at(stepped),
+            },
         }
     }
 
     /// The number that a cost path leads to.
     pub(crate) fn cost(&self, steps: &[Step]) -> Result<Decimal, Outcome> {
-        let mut stepped = self.arguments.root();
-        for step in steps {
-            if let Stepped::To(place) = stepped {
-                stepped = self.step(place, step);
-            }
-        }
-        let value = match stepped {
-            Stepped::To(place) => self.arguments.value(place),
-            Stepped::Absent => return Err(Outcome::Absent),
-            Stepped::Blocked => return Err(Outcome::Undetermined(Doubt::Blocked)),
-            Stepped::OtherCase => return Err(Outcome::Undetermined(Doubt::OtherCase)),
-            Stepped::Broken => return Err(Outcome::Undetermined(Doubt::Broken)),
+        let found = self.arguments.values().and_then(|values| {
+            let place = steps.iter().try_fold(Values::ROOT, |place, step| take(values, place, step).place())?;
+            Ok(values.value(place))
+        });
+        let value = match found {
+            Ok(value) => value,
+            Err(Stepped::To(_) | Stepped::Absent) => return Err(Outcome::Absent),
+            Err(Stepped::Blocked) => return Err(Outcome::Undetermined(Doubt::Blocked)),
+            Err(Stepped::OtherCase) => return Err(Outcome::Undetermined(Doubt::OtherCase)),
+            Err(Stepped::Broken) => return Err(Outcome::Undetermined(Doubt::Broken)),
         };
         match value.number() {
             Some(Ok(number)) if number.is_negative() => Err(Outcome::False),
@@ -235,40 +258,46 @@ impl Facts<'_> {
             None => Err(Outcome::Undetermined(Doubt::Kind(value.kind_name()))),
         }
     }
+}
 
-    fn step(&self, place: Place, step: &Step) -> Stepped {
-        match step {
-            Step::Key(key) => self.arguments.key(place, key),
-            Step::Index(index) => self.arguments.index(place, *index),
-            // Only conditions have this step, and they walk it themselves.
-            Step::Every => Stepped::Blocked,
+fn take(values: Values<'_>, place: Place, step: &Step) -> Stepped {
+    match step {
+        Step::Key(key) => values.key(place, key),
+        Step::Index(index) => values.index(place, *index),
+        // Only conditions have this step, and they walk it themselves.
+        Step::Every => Stepped::Blocked,
+    }
+}
+
+/// Follows a path to what is tested, into every element where the path says so.
+#[derive(Clone, Copy)]
+struct Walk<'v, 't> {
+    values: Values<'v>,
+    quantifier: Quantifier,
+    test: &'t Test,
+}
+
+impl Walk<'_, '_> {
+    /// Goes on from here. Recursion is bounded by the number of steps of a path.
+    fn on(self, mut stepped: Stepped, mut steps: &[Step]) -> Outcome {
+        while let Stepped::To(place) = stepped {
+            match steps.split_first() {
+                None => return self.test.apply(&Found::Value(self.values.value(place))),
+                Some((Step::Every, rest)) => return self.every(place, rest),
+                Some((step, rest)) => (stepped, steps) = (take(self.values, place, step), rest),
+            }
         }
+        self.test.apply_at(stepped)
     }
 
-    /// Follows a path, into every element where it says so. Recursion is bounded by the number of steps of a path.
-    fn walk(&self, stepped: Stepped, steps: &[Step], quantifier: Quantifier, test: &Test) -> Outcome {
-        let place = match stepped {
-            Stepped::To(place) => place,
-            Stepped::Absent => return self.apply(test, &Found::Absent),
-            Stepped::Blocked => return self.apply(test, &Found::Blocked),
-            Stepped::OtherCase => return Outcome::Undetermined(Doubt::OtherCase),
-            Stepped::Broken => return Outcome::Undetermined(Doubt::Broken),
-        };
-        match steps.split_first() {
-            None => self.apply(test, &Found::Value(self.arguments.value(place))),
-            Some((Step::Every, rest)) => self.walk_every(place, rest, quantifier, test),
-            Some((step, rest)) => self.walk(self.step(place, step), rest, quantifier, test),
-        }
-    }
-
-    fn walk_every(&self, place: Place, rest: &[Step], quantifier: Quantifier, test: &Test) -> Outcome {
-        let Some(elements) = self.arguments.elements(place) else {
-            return self.apply(test, &Found::Blocked);
+    fn every(self, place: Place, rest: &[Step]) -> Outcome {
+        let Some(elements) = self.values.elements(place) else {
+            return self.test.apply(&Found::Blocked);
         };
         let mut so_far: Option<Outcome> = None;
         for element in elements {
-            let outcome = self.walk(Stepped::To(element), rest, quantifier, test);
-            match (quantifier, outcome) {
+            let outcome = self.on(Stepped::To(element), rest);
+            match (self.quantifier, outcome) {
                 (Quantifier::Any, Outcome::True) | (Quantifier::All, Outcome::False | Outcome::Absent) => {
                     return outcome;
                 }
@@ -279,55 +308,45 @@ impl Facts<'_> {
             }
         }
         // An empty array counts as absent.
-        so_far.unwrap_or_else(|| self.apply(test, &Found::Absent))
+        so_far.unwrap_or_else(|| self.test.apply(&Found::Absent))
+    }
+}
+
+impl Test {
+    /// What comes of it where a path does not lead to a value.
+    fn apply_at(&self, stepped: Stepped) -> Outcome {
+        match stepped {
+            Stepped::To(_) | Stepped::Absent => self.apply(&Found::Absent),
+            Stepped::Blocked => self.apply(&Found::Blocked),
+            Stepped::OtherCase => Outcome::Undetermined(Doubt::OtherCase),
+            Stepped::Broken => Outcome::Undetermined(Doubt::Broken),
+        }
     }
 
-    fn apply(&self, test: &Test, found: &Found<'_>) -> Outcome {
-        let value = match (found, test) {
-            (Found::Value(_), Test::Exists(expected)) => return Outcome::of(*expected),
-            (Found::Absent | Found::Blocked, Test::Exists(true)) => return Outcome::Absent,
-            (Found::Absent | Found::Blocked, Test::Exists(false)) => return Outcome::True,
+    fn apply(&self, found: &Found<'_>) -> Outcome {
+        let value = match (found, self) {
+            (Found::Value(_), Self::Exists(expected)) => return Outcome::of(*expected),
+            (Found::Absent | Found::Blocked, Self::Exists(true)) => return Outcome::Absent,
+            (Found::Absent | Found::Blocked, Self::Exists(false)) => return Outcome::True,
             (Found::Absent, _) => return Outcome::Absent,
             (Found::Blocked, _) => return Outcome::Undetermined(Doubt::Blocked),
             (Found::Value(value), _) => value,
         };
-        match test {
-            Test::Equal(scalar, expected) => scalar.equals(value).expecting(*expected),
-            Test::Member(scalars, expected) => any_equal(scalars, value).expecting(*expected),
-            Test::Order(bound, number) => match value.number() {
+        match self {
+            Self::Equal(scalar, expected) => scalar.equals(value).expecting(*expected),
+            Self::Member(scalars, expected) => any_equal(scalars, value).expecting(*expected),
+            Self::Order(bound, number) => match value.number() {
                 Some(Ok(found)) => Outcome::of(bound.admits(&found, number)),
                 Some(Err(why)) => Outcome::Undetermined(Doubt::Inexact(why)),
                 None => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
             },
-            Test::Matches(regex) => match text_of(value) {
+            Self::Matches(regex) => match text_of(value) {
                 Some(text) => Outcome::of(regex.is_match(&text)),
                 None => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
             },
-            Test::Contains(needle) => self.contains(value, needle),
-            Test::Exists(_) => Outcome::True,
+            Self::Contains(needle) => needle.is_in(value),
+            Self::Exists(_) => Outcome::True,
         }
-    }
-
-    fn contains(&self, value: &Value<'_>, needle: &Needle) -> Outcome {
-        if let Value::List(place) = value {
-            return self.contains_member(*place, &needle.scalar);
-        }
-        match (&needle.finder, text_of(value)) {
-            (Some(finder), Some(text)) => Outcome::of(finder.find(text.as_bytes()).is_some()),
-            (None, _) | (_, None) => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
-        }
-    }
-
-    fn contains_member(&self, list: Place, scalar: &Scalar) -> Outcome {
-        let mut result = Outcome::False;
-        for member in self.arguments.elements(list).into_iter().flatten() {
-            match scalar.equals(&self.arguments.value(member)) {
-                Outcome::True => return Outcome::True,
-                Outcome::Undetermined(doubt) => result = Outcome::Undetermined(doubt.of_member()),
-                Outcome::False | Outcome::Absent => {}
-            }
-        }
-        result
     }
 }
 
@@ -403,6 +422,6 @@ fn text_of<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
     match value {
         Value::Raw(text) => Some(text.resolved()),
         Value::Text(text) => Some((*text).into()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Object | Value::Broken => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(..) | Value::Object | Value::Broken => None,
     }
 }
