@@ -202,6 +202,27 @@ async fn callers_wait_for_a_database_that_is_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_be_written_refuses_in_the_end_and_is_recovered_from_without_help() {
+    let directory = tempfile::tempdir().unwrap();
+    let patience = std::time::Duration::from_millis(20);
+    let options = Options { log_backlog_bytes: 0, patience, ..Options::default() };
+    let (ledger, _) = open(directory.path(), options);
+    let intruder = rusqlite::Connection::open(sqlite::path_in(directory.path())).unwrap();
+    intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut passed = 0;
+    let refused = loop {
+        match reserve(&ledger, 1000).await {
+            Ok(_) => passed += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(refused.to_string().starts_with("the ledger is too far behind: "), "{refused}");
+    intruder.execute_batch("ROLLBACK").unwrap();
+    while reserve(&ledger, 1000).await.is_err() {}
+    assert_eq!(kept(&ledger).await.0, passed + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn idle_counters_are_forgotten_everywhere() {
     let mut meters = super::meters::MeterTable::default();
     for name in 0_u32..100 {
