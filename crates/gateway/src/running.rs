@@ -63,7 +63,7 @@ pub(crate) async fn serve(serve: Serve) -> Result<(), StartError> {
         .map_err(|source| StartError::System { what: "could not write to the data directory".to_owned(), source })?;
     tokio::spawn(sweep(Arc::clone(&gate)));
     let reloader = Reloader { gate: Arc::clone(&gate), file, overrides, environment, on_reload };
-    let reloading = tokio::spawn(reloader.run());
+    let reloading = tokio::spawn(reloader.start());
     on_ready(&Ready { address, data_dir });
     let accepted = tokio::select! {
         accepted = workers.accept(listener, connections, stages) => accepted,

@@ -30,15 +30,24 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// Watches and applies, for as long as the gateway runs.
-    pub(crate) async fn run(self) {
+    /// Watches from now on, and applies for as long as the result is driven.
+    pub(crate) fn start(self) -> impl Future<Output = ()> + Send {
+        let (changed, changes) = mpsc::channel::<()>(1);
+        let watched = self.file.is_some().then(|| self.watch(&changed)).flatten();
+        self.run(watched, changed, changes)
+    }
+
+    async fn run(
+        self,
+        mut watched: Option<notify::RecommendedWatcher>,
+        changed: mpsc::Sender<()>,
+        mut changes: mpsc::Receiver<()>,
+    ) {
         let Some(file) = self.file.clone() else { return };
-        let (changed, mut changes) = mpsc::channel::<()>(1);
         let Ok(mut hangups) = signal(SignalKind::hangup()) else {
             warn!("could not listen for SIGHUP; the configuration is not watched");
             return;
         };
-        let mut watched = self.watch(&changed);
         loop {
             tokio::select! {
                 Some(()) = changes.recv() => {}
@@ -48,9 +57,9 @@ impl Reloader {
             tokio::time::sleep(SETTLE).await;
             while changes.try_recv().is_ok() {}
             self.reload(&file).await;
-            // The edit may name other files now.
-            drop(watched);
-            watched = self.watch(&changed);
+            // The edit may name other files now; the old watch ends when the new one has begun.
+            let again = self.watch(&changed);
+            drop(std::mem::replace(&mut watched, again));
         }
     }
 
