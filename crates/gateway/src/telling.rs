@@ -85,13 +85,10 @@ impl Whose<'_> {
         let mut outgoing = self.on_the_wire(message, body);
         if notification.method == "notifications/cancelled" {
             let id = notification.params.as_ref().and_then(|params| params.request_id);
-            match id.and_then(|id| self.session.running.cancel(&id.key())) {
-                Some(Some(replaced)) => {
-                    let renamed = message.with_request_id(&replaced);
-                    outgoing = mcp::envelope::without_line_breaks(&renamed).into_owned().into();
-                }
-                // What the gate does not know under way is for the server to pass over.
-                Some(None) | None => {}
+            // A request that the gate does not know under way is for the server to pass over.
+            if let Some(Some(replaced)) = id.and_then(|id| self.session.running.cancel(&id.key())) {
+                let renamed = message.with_request_id(&replaced);
+                outgoing = mcp::envelope::without_line_breaks(&renamed).into_owned().into();
             }
         }
         let sent = self.send(outgoing).await;
