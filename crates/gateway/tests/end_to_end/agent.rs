@@ -125,8 +125,9 @@ pub(crate) fn outcome(answer: &Value) -> (String, String) {
     };
     let Some(decision) = meta.get("dev.toolgate/decision") else {
         let message = answer["error"]["message"].as_str().unwrap_or_default();
-        let is_hidden =
-            ["Unknown tool: ", "Unknown prompt: ", "Resource not found: "].iter().any(|it| message.starts_with(it));
+        let is_hidden = [("Unknown tool: ", -32602), ("Unknown prompt: ", -32602), ("Resource not found: ", -32002)]
+            .iter()
+            .any(|(beginning, code)| message.starts_with(beginning) && answer["error"]["code"] == *code);
         return (if is_hidden { "hide" } else { "allow" }.to_owned(), String::new());
     };
     let outcome = decision["outcome"].as_str().expect("an outcome");

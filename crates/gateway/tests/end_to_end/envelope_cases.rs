@@ -115,7 +115,7 @@ fn check_rejected(
         }
     }
     if let Some(NodeKind::Number(code)) = case.root.get("code").map(|code| &code.kind)
-        && told["error"]["code"].to_string() != *code
+        && told["error"]["code"].as_i64() != code.parse().ok()
     {
         return Err(format!("answered {told}"));
     }

@@ -297,7 +297,9 @@ fn with_policy(configuration: Configuration, directory: &Path, number: usize, ca
             std::fs::write(directory.join(format!("{name}.yaml")), yaml).unwrap();
             configuration.policy(&name, &format!(r#"{{"file":"{name}.yaml"}}"#))
         }
-        _ => configuration.policy(&name, case.raw(document)),
+        NodeKind::Bool(_) | NodeKind::Number(_) | NodeKind::List(_) | NodeKind::Map(_) => {
+            configuration.policy(&name, case.raw(document))
+        }
     }
 }
 
