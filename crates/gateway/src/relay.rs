@@ -303,7 +303,7 @@ impl Forwarded {
         }
         self.cancel_upstream().await;
         let record = self.settle(Ending::TimedOut).await;
-        let message = format!("`{}` did not answer within {} s", self.session.server.name(), self.patience.as_secs());
+        let message = format!("`{}` did not answer within {:?}", self.session.server.name(), self.patience);
         decision::failure(&self.raw_id, TIMED_OUT, &message, Origin::Upstream, true, record.as_deref()).into()
     }
 

@@ -70,7 +70,7 @@ impl Service {
         if !is_label(&new.label) {
             return Err(invalid(
                 format!("`{}` is not a label", new.label),
-                "use 1 to 64 letters, digits, dots, dashes and underscores",
+                "use up to 128 characters, without control characters and without spaces around",
             ));
         }
         let now = self.gate.clock.now();
@@ -127,10 +127,12 @@ impl Service {
     pub(crate) async fn approvals(&self, state: Option<ApprovalState>, limit: Option<usize>) -> Result<Vec<Approval>, ServiceError> {
         let now = self.gate.clock.now();
         let filter = ApprovalFilter { pending_only: state == Some(ApprovalState::Pending), grant: None };
-        let approvals = self.gate.ledger.approvals(&filter, rows(limit), now).await?;
+        // The state depends on the time, so it is looked at here, and before the rows are counted.
+        let approvals = self.gate.ledger.approvals(&filter, api_types::MAX_ROWS, now).await?;
         let labels = self.labels().await?;
         let shown = approvals.iter().map(|approval| Approval::of(approval, &labels, now));
-        Ok(shown.filter(|approval| state.is_none_or(|state| approval.state == state)).collect())
+        let fits = shown.filter(|approval| state.is_none_or(|state| approval.state == state));
+        Ok(fits.take(rows(limit)).collect())
     }
 
     pub(crate) async fn approval(&self, id: &str) -> Result<Approval, ServiceError> {

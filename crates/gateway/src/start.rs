@@ -81,7 +81,7 @@ pub struct Run {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The ledger could not be opened.
-    #[error("{0}")]
+    #[error(transparent)]
     Ledger(#[from] ledger::OpenError),
     /// The address could not be listened on.
     #[error("could not listen on {address}: {source}; another program may hold the port, choose one with `--listen`")]
@@ -95,7 +95,7 @@ pub enum StartError {
     #[error("{0}; change it in the configuration")]
     Server(#[from] mcp::client::http::InvalidTarget),
     /// The ledger could not be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] ledger::LedgerError),
     /// The machine refused something else.
     #[error("{what}: {source}")]

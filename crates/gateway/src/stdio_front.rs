@@ -82,16 +82,39 @@ async fn write(output: impl AsyncWrite + Unpin, mut messages: mpsc::Receiver<Byt
 impl Conversation {
     async fn read(&mut self, input: impl AsyncRead + Unpin) {
         let mut lines = Lines::new(input, self.bounds.bytes);
+        let patience = self.front.gate.snapshot.load().config.timeouts.drain;
+        let mut next = lines.next().await;
         loop {
-            match lines.next().await {
-                Ok(Some(line)) => self.take(line).await,
+            next = match next {
+                Ok(Some(line)) => {
+                    let work = self.take(line);
+                    tokio::pin!(work);
+                    tokio::select! {
+                        biased;
+                        () = &mut work => lines.next().await,
+                        // A server may take its time to start; an agent that has gone does not wait as long.
+                        after = lines.next() => {
+                            let has_gone = matches!(after, Ok(None));
+                            if has_gone && tokio::time::timeout(patience, &mut work).await.is_err() {
+                                return;
+                            }
+                            if !has_gone {
+                                work.await;
+                            }
+                            after
+                        }
+                    }
+                }
                 Ok(None) => return,
-                Err(FrameError::TooLong { limit, .. }) => self.reject(&too_large(limit)).await,
+                Err(FrameError::TooLong { limit, .. }) => {
+                    self.reject(&too_large(limit)).await;
+                    lines.next().await
+                }
                 Err(FrameError::Io(error)) => {
                     warn!(%error, "standard input failed");
                     return;
                 }
-            }
+            };
         }
     }
 

@@ -52,7 +52,10 @@ pub(crate) fn router() -> Router<Service> {
             get(handlers::policy).put(handlers::put_policy).delete(handlers::remove_policy),
         )
         .fallback(async || ApiFailure::not_found("there is no such operation"))
-        .method_not_allowed_fallback(async || ApiFailure::not_found("there is no such operation; check the method"))
+        .method_not_allowed_fallback(async || {
+            let message = "this operation has another method".to_owned();
+            ApiFailure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message, "see the API reference")
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES))
 }
 

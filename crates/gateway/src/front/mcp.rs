@@ -35,8 +35,6 @@ const BATCH_MESSAGES: usize = 100;
 const STREAM_AFTER: Duration = Duration::from_secs(10);
 /// The header that carries the session id.
 const SESSION_ID: &str = "mcp-session-id";
-/// The revisions spoken here.
-const SPOKEN: &str = "2025-03-26, 2025-06-18, 2025-11-25";
 
 /// Where a request goes, and who sends it.
 struct Routed {
@@ -296,8 +294,9 @@ async fn open_session(gate: &Arc<Gate>, routed: &Routed, messages: &[Message<'_>
 
 fn check_revision(head: &HeaderMap) -> Result<(), Response<Body>> {
     match headers::revision(head) {
-        Ok(Some(revision)) if !revision.is_legacy() || revision < Revision::V2025_03_26 => {
-            let message = format!("revision {revision} is not spoken here yet; these are: {SPOKEN}");
+        Ok(Some(revision)) if !revision.is_legacy() => {
+            let newest = Revision::NEWEST_LEGACY;
+            let message = format!("revision {revision} is not spoken here yet; the newest that is: {newest}");
             Err(plain_error(StatusCode::BAD_REQUEST, &message))
         }
         Ok(_) => Ok(()),

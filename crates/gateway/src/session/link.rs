@@ -107,7 +107,7 @@ async fn first_answer(upstream: &Upstream, body: Bytes, id: IdKey) -> Result<(Re
 }
 
 fn slow(server: &Server, patience: Duration) -> UpstreamError {
-    UpstreamError::Unknown(format!("`{}` did not answer `initialize` within {} s", server.name(), patience.as_secs()))
+    UpstreamError::Unknown(format!("`{}` did not answer `initialize` within {patience:?}", server.name()))
 }
 
 fn handshake(server: &Server, initialize: &Message<'_>, reply: &Reply) -> Result<Handshake, UpstreamError> {

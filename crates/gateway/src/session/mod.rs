@@ -201,7 +201,7 @@ impl Session {
         };
         let answered = timeout(patience, asked).await;
         answered.map_err(|_| {
-            UpstreamError::Unknown(format!("`{}` did not answer `{method}` within {} s", self.server.name(), patience.as_secs()))
+            UpstreamError::Unknown(format!("`{}` did not answer `{method}` within {patience:?}", self.server.name()))
         })?
     }
 
