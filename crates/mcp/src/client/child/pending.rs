@@ -97,6 +97,13 @@ impl Pending {
         }
     }
 
+    /// Takes back that a request was written: not a byte of it left.
+    pub(super) fn not_written(&self, ticket: &Ticket) {
+        if let Some(call) = self.table().calls.get_mut(&ticket.id).filter(|call| call.number == ticket.number) {
+            call.written = false;
+        }
+    }
+
     /// Hands a reply to whoever waits for it; `false` if nobody does.
     pub(super) fn settle(&self, id: &IdKey, outcome: Result<Reply, UpstreamError>) -> bool {
         let call = self.table().calls.remove(id);

@@ -45,6 +45,11 @@ pub(super) async fn write(stdin: ChildStdin, mut queue: mpsc::Receiver<Frame>, p
         let Err(error) = writer.write(&frame.body).await else {
             continue;
         };
+        if let Some(ticket) = frame.ticket.as_ref().filter(|_| error.nothing_written) {
+            pending.not_written(ticket);
+        }
+        // A child that is about to end is not read from its pipe but from its exit, which drops this future.
+        sleep(SILENT_END).await;
         let words = format!("the upstream does not read any more: {}", error.cause);
         if let Some(ticket) = &frame.ticket {
             pending.fail(
