@@ -80,15 +80,18 @@ async fn wait(turn: &Turn<'_>, target: &Target<'_>, rule: &str, asks: Asks<'_>, 
         Ok(record) => record,
         Err(stop) => return stop,
     };
-    let answer = turn.tell(target, &Decision {
-        stopped: Stopped::Waiting,
-        reason: text.into(),
-        rule,
-        policy: turn.policy.map_or("", |policy| &policy.name),
-        record: record.to_string(),
-        retry_after: None,
-        approval: Some(approval.clone()),
-    });
+    let answer = turn.tell(
+        target,
+        &Decision {
+            stopped: Stopped::Waiting,
+            reason: text.into(),
+            rule,
+            policy: turn.policy.map_or("", |policy| &policy.name),
+            record: record.to_string(),
+            retry_after: None,
+            approval: Some(approval.clone()),
+        },
+    );
     if !turn.may_hold || asks.hold.is_zero() {
         return Stop::Told(answer);
     }

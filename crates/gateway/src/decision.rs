@@ -123,7 +123,14 @@ pub(crate) enum Origin {
 }
 
 /// Answers a call that was let through but failed on the way.
-pub(crate) fn failure(raw_id: &str, code: i64, message: &str, origin: Origin, retry: bool, record: Option<&str>) -> String {
+pub(crate) fn failure(
+    raw_id: &str,
+    code: i64,
+    message: &str,
+    origin: Origin,
+    retry: bool,
+    record: Option<&str>,
+) -> String {
     let origin = match origin {
         Origin::Upstream => "upstream",
         Origin::Gate => "gate",

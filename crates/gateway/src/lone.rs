@@ -8,6 +8,7 @@ use ledger::{Ledger, Options};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
+use crate::api;
 use crate::config::{Config, ServerConfig};
 use crate::gate::{Gate, Loose};
 use crate::identity::Caller;
@@ -16,7 +17,6 @@ use crate::session::Sessions;
 use crate::snapshot::{NamedPolicy, Snapshot};
 use crate::start::{Run, StartError};
 use crate::stdio_front::StdioFront;
-use crate::api;
 
 pub(crate) async fn run(run: Run) -> Result<(), StartError> {
     let failed = |source| StartError::System { what: "could not listen for signals".to_owned(), source };

@@ -99,9 +99,21 @@ impl Metrics {
         let mut registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         registry.register("requests", "Requests by server and outcome", self.requests.clone());
         registry.register("unauthenticated", "Requests without a valid token, by reason", self.unauthenticated.clone());
-        registry.register("config_reloads", "Edits of the configuration file, by what came of them", self.reloads.clone());
-        registry.register("gateway_seconds", "Time a governed request spent in the gate itself", self.gateway_seconds.clone());
-        registry.register("upstream_seconds", "Time upstreams took to answer governed requests", self.upstream_seconds.clone());
+        registry.register(
+            "config_reloads",
+            "Edits of the configuration file, by what came of them",
+            self.reloads.clone(),
+        );
+        registry.register(
+            "gateway_seconds",
+            "Time a governed request spent in the gate itself",
+            self.gateway_seconds.clone(),
+        );
+        registry.register(
+            "upstream_seconds",
+            "Time upstreams took to answer governed requests",
+            self.upstream_seconds.clone(),
+        );
         registry.register("sessions", "Open sessions", self.sessions.clone());
         registry.register("children", "Running child processes", self.children.clone());
     }

@@ -50,7 +50,9 @@ pub(crate) fn admin_token(data_dir: &Path) -> io::Result<String> {
     let path = data_dir.join(ADMIN_TOKEN);
     match fs::read_to_string(&path) {
         Ok(text) if text.trim().len() >= 32 => Ok(text.trim().to_owned()),
-        Ok(_) => Err(io::Error::other(format!("`{}` holds no token; remove it, and a new one is made", path.display()))),
+        Ok(_) => {
+            Err(io::Error::other(format!("`{}` holds no token; remove it, and a new one is made", path.display())))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut bits = [0_u8; 32];
             getrandom::fill(&mut bits).map_err(io::Error::other)?;

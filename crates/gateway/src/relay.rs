@@ -298,8 +298,15 @@ impl Forwarded {
     async fn timed_out(&mut self) -> Bytes {
         if self.is_cancelled {
             let record = self.settle(Ending::Unknown).await;
-            return decision::failure(&self.raw_id, CANCELLED, "the request was cancelled", Origin::Upstream, false, record.as_deref())
-                .into();
+            return decision::failure(
+                &self.raw_id,
+                CANCELLED,
+                "the request was cancelled",
+                Origin::Upstream,
+                false,
+                record.as_deref(),
+            )
+            .into();
         }
         self.cancel_upstream().await;
         let record = self.settle(Ending::TimedOut).await;

@@ -151,7 +151,8 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, StartError> {
         let listen = |kind| {
-            signal(kind).map_err(|source| StartError::System { what: "could not listen for signals".to_owned(), source })
+            signal(kind)
+                .map_err(|source| StartError::System { what: "could not listen for signals".to_owned(), source })
         };
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }

@@ -93,13 +93,19 @@ impl Service {
         }
         for (place, access) in new.access.iter().enumerate() {
             if !snapshot.servers.contains_key(&access.server) {
-                return Err(invalid(format!("there is no server `{}`", access.server), "add it to the configuration first"));
+                return Err(invalid(
+                    format!("there is no server `{}`", access.server),
+                    "add it to the configuration first",
+                ));
             }
             if !snapshot.policies.contains_key(&access.policy) {
                 return Err(invalid(format!("there is no policy `{}`", access.policy), "add it first"));
             }
             if new.access.iter().take(place).any(|other| other.server == access.server) {
-                return Err(invalid(format!("server `{}` is named twice", access.server), "give each server one policy"));
+                return Err(invalid(
+                    format!("server `{}` is named twice", access.server),
+                    "give each server one policy",
+                ));
             }
         }
         Ok(())
@@ -124,7 +130,11 @@ impl Service {
         Ok(Grant::of(&grant, now))
     }
 
-    pub(crate) async fn approvals(&self, state: Option<ApprovalState>, limit: Option<usize>) -> Result<Vec<Approval>, ServiceError> {
+    pub(crate) async fn approvals(
+        &self,
+        state: Option<ApprovalState>,
+        limit: Option<usize>,
+    ) -> Result<Vec<Approval>, ServiceError> {
         let now = self.gate.clock.now();
         let filter = ApprovalFilter { pending_only: state == Some(ApprovalState::Pending), grant: None };
         // The state depends on the time, so it is looked at here, and before the rows are counted.
@@ -196,9 +206,17 @@ impl Service {
     }
 
     /// Stores a policy and puts it in force.
-    pub(crate) async fn put_policy(&self, name: &str, text: &str, format: Format) -> Result<api_types::PolicyDocument, ServiceError> {
+    pub(crate) async fn put_policy(
+        &self,
+        name: &str,
+        text: &str,
+        format: Format,
+    ) -> Result<api_types::PolicyDocument, ServiceError> {
         if !is_policy_name(name) {
-            return Err(invalid(format!("`{name}` is not a policy's name"), "use letters, digits, dots, dashes and underscores"));
+            return Err(invalid(
+                format!("`{name}` is not a policy's name"),
+                "use letters, digits, dots, dashes and underscores",
+            ));
         }
         self.refuse_if_from_file(name)?;
         Policy::parse(text, format).map_err(ServiceError::Problems)?;
@@ -213,7 +231,10 @@ impl Service {
         let grants = self.gate.ledger.grants(false).await?;
         let user = grants.iter().find(|grant| grant.access.iter().any(|access| access.policy == name));
         if let Some(grant) = user {
-            return Err(ServiceError::Conflict(format!("grant `{}` uses policy `{name}`: revoke it first", grant.label)));
+            return Err(ServiceError::Conflict(format!(
+                "grant `{}` uses policy `{name}`: revoke it first",
+                grant.label
+            )));
         }
         self.gate.ledger.remove_policy(name).await?;
         self.reload_policies().await
@@ -221,7 +242,9 @@ impl Service {
 
     fn refuse_if_from_file(&self, name: &str) -> Result<(), ServiceError> {
         match self.gate.snapshot.load().config.policy(name) {
-            Some(_) => Err(ServiceError::Conflict(format!("policy `{name}` comes from the configuration file: change it there"))),
+            Some(_) => Err(ServiceError::Conflict(format!(
+                "policy `{name}` comes from the configuration file: change it there"
+            ))),
             None => Ok(()),
         }
     }

@@ -37,11 +37,7 @@ impl Server {
     ///
     /// If an HTTP server cannot be addressed.
     pub(crate) fn new(config: &ServerConfig, whole: &Config, metrics: &Metrics) -> Result<Self, InvalidTarget> {
-        Ok(Self {
-            config: config.clone(),
-            pool: upstream::pool(config, whole)?,
-            metrics: metrics.server(&config.name),
-        })
+        Ok(Self { config: config.clone(), pool: upstream::pool(config, whole)?, metrics: metrics.server(&config.name) })
     }
 
     pub(crate) fn name(&self) -> &str {

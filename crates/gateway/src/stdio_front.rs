@@ -198,7 +198,8 @@ impl Conversation {
         let front = &self.front;
         let session = self.session.as_deref();
         let policy = Some(front.policy.as_ref());
-        if let Err(error) = refusal::record(&front.gate, &front.server, &front.caller, policy, session, rejected).await {
+        if let Err(error) = refusal::record(&front.gate, &front.server, &front.caller, policy, session, rejected).await
+        {
             tracing::error!(%error, "could not record a rejected request");
         }
         self.say(rejected.answer()).await;
@@ -210,12 +211,7 @@ impl Conversation {
     }
 
     fn whose<'a>(&'a self, session: &'a Arc<Session>) -> telling::Whose<'a> {
-        telling::Whose {
-            gate: &self.front.gate,
-            session,
-            caller: &self.front.caller,
-            policy: Some(&self.front.policy),
-        }
+        telling::Whose { gate: &self.front.gate, session, caller: &self.front.caller, policy: Some(&self.front.policy) }
     }
 
     async fn finish(&mut self) {

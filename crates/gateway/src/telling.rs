@@ -62,7 +62,9 @@ impl Whose<'_> {
                 match verdict {
                     Verdict::Allow { rule, .. } => return self.reserve(method, rule).await,
                     Verdict::Deny { rule, reason } => (rule, reason.into_owned()),
-                    Verdict::Hide { rule } | Verdict::Approve { rule, .. } => (rule, "a notification cannot be held".to_owned()),
+                    Verdict::Hide { rule } | Verdict::Approve { rule, .. } => {
+                        (rule, "a notification cannot be held".to_owned())
+                    }
                 }
             }
         };
@@ -93,7 +95,8 @@ impl Whose<'_> {
         }
         let sent = self.send(outgoing).await;
         if let Some(ticket) = permit.into_ticket() {
-            let ending = if sent { ledger::Ending::Answered { is_error: false, status: None } } else { ledger::Ending::Failed };
+            let ending =
+                if sent { ledger::Ending::Answered { is_error: false, status: None } } else { ledger::Ending::Failed };
             let at = self.gate.clock.now();
             self.gate.ledger.settle(ticket, ledger::Settlement { at, ending, gateway_us: 0, upstream_us: 0 }).await;
         }

@@ -64,7 +64,8 @@ pub(crate) async fn connect(gate: &Gate, server: &Arc<Server>) -> Result<Connect
     match &server.config.kind {
         ServerKind::Child(command) => start_child(gate, server, command).await,
         ServerKind::Http(_) => {
-            let pool = server.pool.clone().ok_or_else(|| UpstreamError::NotSent("the server has no address".to_owned()))?;
+            let pool =
+                server.pool.clone().ok_or_else(|| UpstreamError::NotSent("the server has no address".to_owned()))?;
             let (connection, incoming) = http::Connection::open(pool);
             Ok(Connected { upstream: Upstream::Http(connection), incoming, child: None })
         }
@@ -101,7 +102,8 @@ fn take_place(gate: &Gate, server: &str) -> Result<ChildPlace, UpstreamError> {
 }
 
 fn environment(command: &ChildServer, inherit: bool) -> Vec<(String, String)> {
-    let own = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let own =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut environment: Vec<(String, String)> =
         own.filter(|(name, _)| inherit || PASSED_ON.contains(&name.as_str())).collect();
     environment.retain(|(name, _)| !command.env.iter().any(|(set, _)| set == name));

@@ -159,7 +159,9 @@ impl<'a> Turn<'a> {
                 self.refuse(target, Outcome::Hide, Some(rule), "hidden").await?;
                 let name = subject::named(target).unwrap_or_default();
                 Err(Stop::Told(match target {
-                    Target::Resource(_) | Target::CompleteResource(_) => decision::unknown_resource(self.raw_id(), name),
+                    Target::Resource(_) | Target::CompleteResource(_) => {
+                        decision::unknown_resource(self.raw_id(), name)
+                    }
                     Target::Prompt(_) | Target::CompletePrompt(_) => decision::unknown_prompt(self.raw_id(), name),
                     Target::Tool(_) | Target::Method(_) => decision::unknown_tool(self.raw_id(), name),
                 }))
@@ -227,7 +229,14 @@ impl<'a> Turn<'a> {
             }
             NotReserved::GrantGone { record } => {
                 metrics.count(Counted::Deny);
-                self.told(target, Stopped::Denied, "", "The grant has been taken back or has changed".into(), record, None)
+                self.told(
+                    target,
+                    Stopped::Denied,
+                    "",
+                    "The grant has been taken back or has changed".into(),
+                    record,
+                    None,
+                )
             }
             NotReserved::ApprovalGone { why, record } => {
                 metrics.count(Counted::Deny);
@@ -295,7 +304,8 @@ impl<'a> Turn<'a> {
     fn outgoing(&self, replaced: Option<&str>) -> (Bytes, IdKey) {
         let own = self.request.id.key();
         let Some(raw_id) = replaced else {
-            let body = if self.session.server.is_child() { one_line(self.message, self.body) } else { self.own_bytes() };
+            let body =
+                if self.session.server.is_child() { one_line(self.message, self.body) } else { self.own_bytes() };
             return (body, own);
         };
         let body = self.message.with_id(raw_id);
@@ -408,15 +418,18 @@ impl<'a> Turn<'a> {
         record: EntryId,
         retry_after: Option<std::time::Duration>,
     ) -> String {
-        self.tell(target, &Decision {
-            stopped,
-            reason,
-            rule,
-            policy: self.policy.map_or("", |policy| &policy.name),
-            record: record.to_string(),
-            retry_after,
-            approval: None,
-        })
+        self.tell(
+            target,
+            &Decision {
+                stopped,
+                reason,
+                rule,
+                policy: self.policy.map_or("", |policy| &policy.name),
+                record: record.to_string(),
+                retry_after,
+                approval: None,
+            },
+        )
     }
 
     /// A result for tools, an error for everything else.
@@ -441,7 +454,10 @@ impl Facts {
         };
         let canonical = policy::canonical_json(arguments);
         let canonical = canonical.as_deref().unwrap_or(arguments);
-        Self { keys: policy::argument_keys(arguments), hmac: Some(turn.gate.ledger.hmac_arguments(canonical.as_bytes())) }
+        Self {
+            keys: policy::argument_keys(arguments),
+            hmac: Some(turn.gate.ledger.hmac_arguments(canonical.as_bytes())),
+        }
     }
 
     fn keys(&self) -> Vec<&str> {

@@ -68,7 +68,8 @@ impl Reloader {
     fn watch(&self, changed: &mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
         let snapshot = self.gate.snapshot.load();
         let files: BTreeSet<PathBuf> = snapshot.config.files.iter().map(|file| absolute(file)).collect();
-        let directories: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
+        let directories: BTreeSet<PathBuf> =
+            files.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
         let changed = changed.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
@@ -133,7 +134,11 @@ impl Reloader {
         self.gate.snapshot.store(Arc::clone(&snapshot));
         self.end_orphans(&snapshot).await;
         info!("applied an edit of the configuration");
-        if needs_restart.is_empty() { Reloaded::Applied(warnings) } else { Reloaded::NeedsRestart(needs_restart, warnings) }
+        if needs_restart.is_empty() {
+            Reloaded::Applied(warnings)
+        } else {
+            Reloaded::NeedsRestart(needs_restart, warnings)
+        }
     }
 
     /// Ends the sessions of servers that are gone or are another server now.

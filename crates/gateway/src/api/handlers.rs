@@ -11,9 +11,9 @@ use policy::document::Format;
 
 use super::ApiFailure;
 use crate::api_types::{
-    Approval, Approvals, ApprovalsQuery, AuditQuery, CreateGrant, DecideApproval, DocumentProblem, Entries, Entry, ExportFormat,
-    Grant, GrantWithToken, Grants, Policies, PolicyCheck, PolicyDocument, PolicyText, ServerStatus, Status, Verification,
-    time_text,
+    Approval, Approvals, ApprovalsQuery, AuditQuery, CreateGrant, DecideApproval, DocumentProblem, Entries, Entry,
+    ExportFormat, Grant, GrantWithToken, Grants, Policies, PolicyCheck, PolicyDocument, PolicyText, ServerStatus,
+    Status, Verification, time_text,
 };
 use crate::service::Service;
 
@@ -26,13 +26,23 @@ const EXPORT_LINES: usize = 256;
 
 fn sent<T>(body: Sent<T>) -> Result<T, ApiFailure> {
     body.map(|Json(value)| value).map_err(|rejection| {
-        ApiFailure::new(rejection.status(), "invalid", rejection.body_text(), "send a JSON object as the API reference says")
+        ApiFailure::new(
+            rejection.status(),
+            "invalid",
+            rejection.body_text(),
+            "send a JSON object as the API reference says",
+        )
     })
 }
 
 fn asked<T>(query: Asked<T>) -> Result<T, ApiFailure> {
     query.map(|Query(value)| value).map_err(|rejection| {
-        ApiFailure::new(rejection.status(), "invalid", rejection.body_text(), "see the API reference for the query's fields")
+        ApiFailure::new(
+            rejection.status(),
+            "invalid",
+            rejection.body_text(),
+            "see the API reference for the query's fields",
+        )
     })
 }
 
@@ -152,7 +162,10 @@ pub(super) async fn put_policy(
     Ok(Json(service.put_policy(&name, &sent.text, sent.format.into()).await?))
 }
 
-pub(super) async fn remove_policy(State(service): State<Service>, Path(name): Path<String>) -> Result<StatusCode, ApiFailure> {
+pub(super) async fn remove_policy(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiFailure> {
     service.remove_policy(&name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

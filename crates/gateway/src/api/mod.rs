@@ -61,11 +61,13 @@ pub(crate) fn router() -> Router<Service> {
 
 /// Lets in who shows the admin token, from a trusted origin.
 fn admit(gate: &Gate, headers: &HeaderMap) -> Result<(), ApiFailure> {
-    gate.snapshot.load().trust.check(headers).map_err(|refused| {
-        ApiFailure::new(StatusCode::FORBIDDEN, "forbidden", refused.to_string(), "")
-    })?;
-    let known = identity::token(headers)
-        .is_some_and(|token| bool::from(identity::hash(token).ct_eq(&gate.admin_token_sha256)));
+    gate.snapshot
+        .load()
+        .trust
+        .check(headers)
+        .map_err(|refused| ApiFailure::new(StatusCode::FORBIDDEN, "forbidden", refused.to_string(), ""))?;
+    let known =
+        identity::token(headers).is_some_and(|token| bool::from(identity::hash(token).ct_eq(&gate.admin_token_sha256)));
     if known {
         return Ok(());
     }
@@ -109,7 +111,8 @@ impl From<ServiceError> for ApiFailure {
             ServiceError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", message, ""),
             ServiceError::Ledger(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message, "try again"),
             ServiceError::Problems(problems) => {
-                let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "problems", message, "mend them and send it again");
+                let mut failure =
+                    Self::new(StatusCode::UNPROCESSABLE_ENTITY, "problems", message, "mend them and send it again");
                 failure.error.problems = problems.iter().map(Into::into).collect();
                 failure
             }
@@ -122,7 +125,9 @@ impl axum::response::IntoResponse for ApiFailure {
         let mut response = axum::Json(ErrorBody { error: self.error }).into_response();
         *response.status_mut() = self.status;
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer realm=\"toolgate admin\""));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer realm=\"toolgate admin\""));
         }
         response
     }

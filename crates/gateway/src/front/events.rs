@@ -54,7 +54,12 @@ impl EventBody {
 }
 
 /// Answers a request by a stream of its own: what the server says meanwhile, then the answer.
-pub(super) fn stream(gate: &Arc<Gate>, session: &Arc<Session>, relays: Vec<(String, Relay)>, first: Vec<Bytes>) -> Response<Body> {
+pub(super) fn stream(
+    gate: &Arc<Gate>,
+    session: &Arc<Session>,
+    relays: Vec<(String, Relay)>,
+    first: Vec<Bytes>,
+) -> Response<Body> {
     let Agent::Http { streams, .. } = &session.agent else {
         return too_many(relays, "the session has no streams");
     };

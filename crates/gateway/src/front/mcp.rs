@@ -269,7 +269,11 @@ fn find_session(gate: &Gate, routed: &Routed, head: &HeaderMap) -> Result<Option
     found.map(Some).ok_or_else(gone)
 }
 
-async fn open_session(gate: &Arc<Gate>, routed: &Routed, messages: &[Message<'_>]) -> Result<Response<Body>, Response<Body>> {
+async fn open_session(
+    gate: &Arc<Gate>,
+    routed: &Routed,
+    messages: &[Message<'_>],
+) -> Result<Response<Body>, Response<Body>> {
     let [message] = messages else { return Err(session_needed()) };
     let Kind::Request(request) = &message.kind else { return Err(session_needed()) };
     if request.method != "initialize" {
@@ -348,7 +352,10 @@ fn unauthenticated(gate: &Gate, server: &str, anonymous: &identity::Anonymous) -
 }
 
 fn session_needed() -> Response<Body> {
-    plain_error(StatusCode::BAD_REQUEST, "`Mcp-Session-Id` is missing; start with `initialize` and send the id that its answer brings")
+    plain_error(
+        StatusCode::BAD_REQUEST,
+        "`Mcp-Session-Id` is missing; start with `initialize` and send the id that its answer brings",
+    )
 }
 
 fn header_refused(refused: &headers::Refused) -> Response<Body> {

@@ -61,7 +61,8 @@ impl Workers {
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let (queue, sockets) = mpsc::channel(HANDOVER);
-            let worker = Worker { gate: Arc::clone(gate), stop: stop.clone(), open: Arc::clone(&open), report: report.clone() };
+            let worker =
+                Worker { gate: Arc::clone(gate), stop: stop.clone(), open: Arc::clone(&open), report: report.clone() };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{number}"))
@@ -73,7 +74,12 @@ impl Workers {
     }
 
     /// Accepts connections until the gate begins to stop.
-    pub(crate) async fn accept(&self, listener: TcpListener, connections: usize, mut stop: watch::Receiver<Stage>) -> std::io::Result<()> {
+    pub(crate) async fn accept(
+        &self,
+        listener: TcpListener,
+        connections: usize,
+        mut stop: watch::Receiver<Stage>,
+    ) -> std::io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let mut turn = 0_usize;
         loop {

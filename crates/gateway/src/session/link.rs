@@ -100,7 +100,9 @@ async fn first_answer(upstream: &Upstream, body: Bytes, id: IdKey) -> Result<(Re
             Event::Reply(reply) => return Ok((reply, early)),
             Event::Message(message) if early.len() < EARLY_MESSAGES => early.push(message),
             Event::Message(_) => {
-                return Err(UpstreamError::Nonsense("the upstream talks without end before it answers `initialize`".to_owned()));
+                return Err(UpstreamError::Nonsense(
+                    "the upstream talks without end before it answers `initialize`".to_owned(),
+                ));
             }
         }
     }

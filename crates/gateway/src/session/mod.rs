@@ -243,7 +243,10 @@ impl Session {
             Kind::Request(request) => {
                 let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
                 if asked.len() >= ASKED {
-                    warn!(server = self.server.name(), "dropped a request of the server: {ASKED} of its requests wait for the agent");
+                    warn!(
+                        server = self.server.name(),
+                        "dropped a request of the server: {ASKED} of its requests wait for the agent"
+                    );
                     return false;
                 }
                 asked.insert(request.id.key())

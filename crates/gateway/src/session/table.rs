@@ -42,7 +42,8 @@ impl Default for Sessions {
 impl Sessions {
     /// Takes a place among at most `bound` sessions; `None` if all are taken.
     pub(crate) fn take_place(&self, bound: usize) -> Option<SessionPlace<'_>> {
-        let taken = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| (count < bound).then_some(count + 1));
+        let taken =
+            self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| (count < bound).then_some(count + 1));
         taken.ok().map(|_| SessionPlace { sessions: self, used: false })
     }
 
@@ -72,7 +73,12 @@ impl Sessions {
     }
 
     /// Of the sessions that fit, the one that has been idle longest, if it is idle for at least `idle`.
-    pub(crate) fn longest_idle(&self, now: Timestamp, idle: Duration, fits: impl Fn(&Session) -> bool) -> Option<Arc<Session>> {
+    pub(crate) fn longest_idle(
+        &self,
+        now: Timestamp,
+        idle: Duration,
+        fits: impl Fn(&Session) -> bool,
+    ) -> Option<Arc<Session>> {
         let stale = self.stale(now, idle).into_iter().filter(|session| fits(session));
         stale.min_by_key(|session| session.last_used(now))
     }
