@@ -101,6 +101,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// The values, read now if they have not been read before.
+    #[inline]
     pub(crate) fn values(&self) -> Result<Values<'_>, Stepped> {
         let raw = self.raw.ok_or(Stepped::Absent)?;
         let entries = self.values.get_or_init(|| Pass::read(raw)).as_deref().ok_or(Stepped::Broken)?;
@@ -112,6 +113,7 @@ impl<'v> Values<'v> {
     /// The whole object.
     pub(crate) const ROOT: Place = Place(0);
 
+    #[inline]
     pub(crate) fn value(self, place: Place) -> Value<'v> {
         let text = self.entry(place).map(|entry| self.text(entry.value)).unwrap_or_default();
         match text.as_bytes() {
@@ -127,6 +129,7 @@ impl<'v> Values<'v> {
     }
 
     /// The value of a key.
+    #[inline]
     pub(crate) fn key(self, place: Place, key: &Key) -> Stepped {
         let Some(children) = self.inside(place, b'{') else {
             return Stepped::Blocked;
@@ -160,16 +163,19 @@ impl<'v> Values<'v> {
     }
 
     /// The values directly inside of an object or array; nothing if the value does not open like one.
+    #[inline]
     fn inside(self, place: Place, opening: u8) -> Option<Children<'v>> {
         let entry = self.entry(place)?;
         let opens = self.raw.as_bytes().get(entry.value.start as usize) == Some(&opening);
         opens.then_some(Children { entries: self.entries, at: place.0 + 1, end: entry.next })
     }
 
+    #[inline]
     fn entry(self, place: Place) -> Option<&'v Entry> {
         self.entries.get(place.0 as usize)
     }
 
+    #[inline]
     fn text(self, span: Span) -> &'v str {
         self.raw.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
@@ -185,6 +191,7 @@ struct Children<'v> {
 impl<'v> Iterator for Children<'v> {
     type Item = (Place, &'v Entry);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;
@@ -318,6 +325,7 @@ impl<'a> Pass<'a> {
         Some(())
     }
 
+    #[inline]
     fn push(&mut self, key: Span, hash: FoldedHash, start: usize, next: u32) -> Option<u32> {
         let index = self.values.len();
         if index == MAX_VALUES {
@@ -327,10 +335,12 @@ impl<'a> Pass<'a> {
         u32::try_from(index).ok()
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         self.at = skip_space(self.raw.as_bytes(), self.at);
     }
 
+    #[inline]
     fn take(&mut self) -> Option<u8> {
         let byte = self.raw.as_bytes().get(self.at).copied()?;
         self.at += 1;
@@ -338,6 +348,7 @@ impl<'a> Pass<'a> {
     }
 }
 
+#[inline]
 fn span(start: usize, end: usize) -> Option<Span> {
     Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
 }

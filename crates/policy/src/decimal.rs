@@ -87,15 +87,12 @@ impl Decimal {
         self.exponent
     }
 
-    /// Compares sizes where both fit into 128 bits as multiples of the smaller power of ten.
+    /// Compares sizes where 64 bits hold both numbers of digits and the power of ten between them.
     fn compare_near(&self, other: &Self) -> Option<Ordering> {
-        let gap = i32::from(self.exponent) - i32::from(other.exponent);
-        let factor = 10_u128.checked_pow(gap.unsigned_abs())?;
-        if gap >= 0 {
-            Some(self.digits.checked_mul(factor)?.cmp(&other.digits))
-        } else {
-            Some(self.digits.cmp(&other.digits.checked_mul(factor)?))
-        }
+        let (mine, theirs) = (u64::try_from(self.digits).ok()?, u64::try_from(other.digits).ok()?);
+        let factor = u128::from(10_u64.checked_pow(self.exponent.abs_diff(other.exponent).into())?);
+        let (mine, theirs) = (u128::from(mine), u128::from(theirs));
+        Some(if self.exponent >= other.exponent { (mine * factor).cmp(&theirs) } else { mine.cmp(&(theirs * factor)) })
     }
 
     fn compare_size(&self, other: &Self) -> Ordering {

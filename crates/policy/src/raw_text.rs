@@ -78,20 +78,21 @@ impl Characters<'_> {
     }
 }
 
-const HASH_START: u32 = 0x811c_9dc5;
-
 /// A hash that is the same for all names that differ only in case, and for some others.
+///
+/// Cheap rather than good: it looks at the length and at both ends of the folded name. What has the same hash is
+/// compared anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FoldedHash(u32);
 
 impl FoldedHash {
+    /// The hash of no name at all.
+    pub(crate) const NONE: Self = Self(0);
+
     /// The hash of a name, escapes resolved.
     pub(crate) fn of(name: &str) -> Self {
-        if name.is_ascii() { Self::of_ascii(name.as_bytes()) } else { Self::of_characters(name.chars()) }
+        if name.is_ascii() { Self::of_folded(name.as_bytes()) } else { Self::of_characters(name.chars()) }
     }
-
-    /// The hash of no name at all.
-    pub(crate) const NONE: Self = Self(HASH_START);
 
     /// The hash of the key that begins, with its quote, at a byte of a text; and where it ends, its quote included.
     pub(crate) fn of_key(text: &str, at: usize) -> Option<(Self, usize)> {
@@ -99,38 +100,31 @@ impl FoldedHash {
         if *bytes.get(at)? != b'"' {
             return None;
         }
-        let (mut hash, mut end) = (HASH_START, at + 1);
-        loop {
-            let byte = *bytes.get(end)?;
-            if byte == b'"' {
-                return Some((Self(hash), end + 1));
-            }
-            if byte == b'\\' || !byte.is_ascii() {
-                let end = string_end(bytes, at)?;
-                let key = RawText(text.get(at + 1..end - 1)?);
-                return Some((Self::of_characters(key.characters()), end));
-            }
-            hash = mix(hash, byte);
-            end += 1;
+        let inside = bytes.get(at + 1..)?;
+        let length = memchr::memchr2(b'"', b'\\', inside)?;
+        let plain = inside.get(..length)?;
+        if inside.get(length) == Some(&b'"') && plain.is_ascii() {
+            return Some((Self::of_folded(plain), at + length + 2));
         }
+        let end = string_end(bytes, at)?;
+        let key = RawText(text.get(at + 1..end - 1)?);
+        Some((Self::of_characters(key.characters()), end))
     }
 
-    fn of_ascii(name: &[u8]) -> Self {
-        Self(name.iter().fold(HASH_START, |hash, byte| mix(hash, *byte)))
+    /// The hash of a name whose case has been folded, or which is ASCII: its bit for the case of letters is ignored.
+    fn of_folded(name: &[u8]) -> Self {
+        let ends = match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => u32::from_le_bytes(*first) ^ u32::from_le_bytes(*last).rotate_left(13),
+            _ => name.iter().fold(0, |short, byte| short << 8 | u32::from(*byte)),
+        };
+        let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
+        Self((ends | 0x2020_2020 | 0x2020_2020_u32.rotate_left(13)).wrapping_add(length))
     }
 
     fn of_characters(name: impl Iterator<Item = char>) -> Self {
-        let mut buffer = [0; 4];
-        Self(
-            folded(name).fold(HASH_START, |hash, character| character.encode_utf8(&mut buffer).bytes().fold(hash, mix)),
-        )
+        let name: String = folded(name).collect();
+        Self::of_folded(name.as_bytes())
     }
-}
-
-/// Cheap rather than good: what has the same hash is compared anyway. The bit that tells the case of ASCII letters is
-/// set, which spares lowering it first.
-const fn mix(hash: u32, byte: u8) -> u32 {
-    hash.rotate_left(5) ^ (byte | 0x20) as u32
 }
 
 /// The characters with their case folded, so that names that differ only in case become the same.

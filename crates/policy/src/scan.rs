@@ -1,8 +1,7 @@
 //! Where things end in JSON text. None of this checks more than it needs to.
 
-/// How far a string is searched byte by byte; most end before it pays to search in larger steps.
-const SHORT: usize = 24;
-
+/// Where the spaces that begin at `at` end.
+#[inline]
 pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
         at += 1;
@@ -11,23 +10,23 @@ pub(crate) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// Where the string that begins at `at` ends, its closing quote included.
+#[inline]
 pub(crate) fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
     if *bytes.get(at)? != b'"' {
         return None;
     }
     let mut at = at + 1;
-    let far = at + SHORT;
     loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
         match bytes.get(at)? {
             b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ if at < far => at += 1,
-            _ => at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?,
+            _ => at += 2,
         }
     }
 }
 
 /// Where the number or word that begins at `at` ends.
+#[inline]
 pub(crate) fn scalar_end(bytes: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     while let Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'+' | b'.') = bytes.get(end) {
