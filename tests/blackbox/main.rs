@@ -1,6 +1,7 @@
 //! The built `toolgate`, in front of real MCP servers and of ones made to be awkward.
 
 mod bytes_through;
+mod endpoint;
 mod envelope;
 mod hiding;
 mod independent_client;

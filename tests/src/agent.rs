@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::wire::{self, Reply};
+use crate::wire::{self, Reply, Stream};
 
 /// One session of one agent.
 #[derive(Debug, Clone)]
@@ -78,18 +78,46 @@ impl Agent {
         self.send("DELETE", Bytes::new()).await.expect("the gate answers")
     }
 
-    async fn send(&self, method: &str, body: impl Into<Bytes>) -> std::io::Result<Reply> {
+    /// Opens the stream of what the server says unasked, after the event `last` if there was one.
+    pub async fn listen(&self, last: Option<&str>) -> Stream {
         let token = format!("Bearer {}", self.token);
+        let mut headers = self.headers(&token);
+        headers.extend(last.map(|id| ("last-event-id", id)));
+        wire::open(self.address, &self.path, &headers).await.expect("the gate answers")
+    }
+
+    async fn send(&self, method: &str, body: impl Into<Bytes>) -> std::io::Result<Reply> {
+        self.send_with(method, body, &[]).await
+    }
+
+    /// Sends a request with further headers.
+    ///
+    /// # Errors
+    ///
+    /// A connection that could not be made, or broke.
+    pub async fn send_with(
+        &self,
+        method: &str,
+        body: impl Into<Bytes>,
+        further: &[(&str, &str)],
+    ) -> std::io::Result<Reply> {
+        let token = format!("Bearer {}", self.token);
+        let mut headers = self.headers(&token);
+        headers.extend(further);
+        wire::send(self.address, method, &self.path, &headers, body).await
+    }
+
+    fn headers<'a>(&'a self, token: &'a str) -> Vec<(&'a str, &'a str)> {
         let mut headers = vec![
             ("accept", "application/json, text/event-stream"),
             ("content-type", "application/json"),
-            ("authorization", token.as_str()),
+            ("authorization", token),
         ];
         if let Some(session) = &self.session {
             headers.push(("mcp-session-id", session));
             headers.push(("mcp-protocol-version", &self.revision));
         }
-        wire::send(self.address, method, &self.path, &headers, body).await
+        headers
     }
 
     /// Sends a request with raw params and reads the answer.

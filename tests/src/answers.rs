@@ -23,6 +23,8 @@ pub enum Reaction {
     Answer(String),
     /// Reports progress so many times, then answers `ok`.
     Progress(u32),
+    /// Answers `ok`, then says something that belongs to no request.
+    Announce,
     /// Answers `ok` once it is let go.
     Hold,
     /// Never answers.
@@ -115,6 +117,7 @@ fn call(tool: &str) -> Reaction {
         "fail_softly" => Reaction::Answer("\"result\":{\"content\":[],\"isError\":true}".to_owned()),
         "large" => Reaction::Answer(format!("\"result\":{}", large_result())),
         "progress" => Reaction::Progress(3),
+        "announce" => Reaction::Announce,
         "hold" => Reaction::Hold,
         "hang" => Reaction::Hang,
         "die" => Reaction::Die,
@@ -156,3 +159,7 @@ pub fn progress(message: Message<'_>, step: u32) -> String {
     let params = progress_params(message.progress_token(), step);
     format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}")
 }
+
+/// A notification that belongs to no request.
+pub const ANNOUNCEMENT: &str = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/resources/updated\",\
+    \"params\":{ \"uri\" :\"file:///srv/a\",\"x-odd\":1.0}}";

@@ -190,7 +190,7 @@ async fn post(state: &State, session: Option<String>, text: &str) -> Result<Resp
         Reaction::Hang => std::future::pending().await,
         Reaction::Nonsense => Ok(json("this is { not a message".to_owned())),
         Reaction::Flood => Ok(json("x".repeat(answers::FLOOD))),
-        Reaction::Die | Reaction::Grandchild => Err(Broken),
+        Reaction::Die | Reaction::Grandchild | Reaction::Announce => Err(Broken),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -51,6 +52,49 @@ impl Reply {
     }
 }
 
+/// A response whose body is still being read.
+#[derive(Debug)]
+pub struct Stream {
+    /// Its status.
+    pub status: StatusCode,
+    body: Incoming,
+    unread: String,
+    driven: tokio::task::JoinHandle<hyper::Result<()>>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.driven.abort();
+    }
+}
+
+impl Stream {
+    /// The next event that carries a message: its id, and the message.
+    pub async fn event(&mut self) -> (String, String) {
+        tokio::time::timeout(PATIENCE, self.next_event()).await.expect("an event comes in time")
+    }
+
+    async fn next_event(&mut self) -> (String, String) {
+        loop {
+            while let Some((event, rest)) = self.unread.split_once("\n\n") {
+                let field = |name: &str| {
+                    let lines = event.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                    lines.map(str::trim_start).collect::<Vec<_>>().join("\n")
+                };
+                let (id, data) = (field("id"), field("data"));
+                self.unread = rest.to_owned();
+                if !data.is_empty() {
+                    return (id, data);
+                }
+            }
+            let frame = self.body.frame().await.expect("the stream goes on").expect("the stream does not break");
+            if let Some(data) = frame.data_ref() {
+                self.unread.push_str(std::str::from_utf8(data).expect("the gate writes events in UTF-8"));
+            }
+        }
+    }
+}
+
 /// Sends one request and reads the whole response.
 ///
 /// # Errors
@@ -64,19 +108,46 @@ pub async fn send(
     body: impl Into<Bytes>,
 ) -> std::io::Result<Reply> {
     let whole = async {
-        let stream = TcpStream::connect(address).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
-        let driven = tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", address.to_string());
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(body.into())).map_err(std::io::Error::other)?;
-        let (parts, body) = sender.send_request(request).await.map_err(std::io::Error::other)?.into_parts();
+        let (response, driven) = start(address, method, path, headers, body.into()).await?;
+        let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         driven.abort();
         Ok(Reply { status: parts.status, headers: parts.headers, body })
     };
     tokio::time::timeout(PATIENCE, whole).await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
+}
+
+/// Sends one request and leaves the response's body to be read.
+///
+/// # Errors
+///
+/// A connection that could not be made, or broke.
+pub async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> std::io::Result<Stream> {
+    let (response, driven) = start(address, "GET", path, headers, Bytes::new()).await?;
+    Ok(Stream { status: response.status(), body: response.into_body(), unread: String::new(), driven })
+}
+
+type Started = (http::Response<Incoming>, tokio::task::JoinHandle<hyper::Result<()>>);
+
+async fn start(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> std::io::Result<Started> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+    let driven = tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path);
+    if headers.iter().all(|(name, _)| *name != "host") {
+        request = request.header("host", address.to_string());
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body)).map_err(std::io::Error::other)?;
+    let response = sender.send_request(request).await.map_err(std::io::Error::other)?;
+    Ok((response, driven))
 }

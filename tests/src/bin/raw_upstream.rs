@@ -34,6 +34,10 @@ fn answer(record: &Path, text: &str) {
             (1..=steps).for_each(|step| say(&answers::progress(message, step)));
             say(&answers::reply(id, &ok()));
         }
+        Reaction::Announce => {
+            say(&answers::reply(id, &ok()));
+            say(answers::ANNOUNCEMENT);
+        }
         Reaction::Hold => {
             let release = beside(record, "release");
             while !release.exists() {
