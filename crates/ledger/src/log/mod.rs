@@ -68,6 +68,8 @@ struct Applied {
     position: u64,
     failures: u64,
     failure: Option<String>,
+    /// Nobody applies anything any more.
+    stopped: bool,
 }
 
 impl LogLedger {
@@ -136,10 +138,13 @@ impl LogLedger {
             state.writer.position()
         };
         self.shared.pace.flush();
-        let done = applied.wait_for(|applied| applied.position >= target || applied.failures > failures).await;
+        let done = applied
+            .wait_for(|applied| applied.position >= target || applied.failures > failures || applied.stopped)
+            .await;
         let done = done.map_err(|_| LedgerError::Closed)?;
         match &done.failure {
             Some(failure) if done.position < target => Err(LedgerError::Write(std::io::Error::other(failure.clone()))),
+            None if done.position < target => Err(LedgerError::Closed),
             _ => Ok(()),
         }
     }
@@ -351,16 +356,22 @@ impl Shared {
         self.lock().is_ok_and(|state| state.writer.position() == applied && state.halted.is_none())
     }
 
-    fn applied_to(&self, position: u64) {
+    /// Tells how far the database is; a failure is over once everything could be written again.
+    fn applied_to(&self, position: u64, is_well: bool) {
         self.applied_position.store(position, Ordering::Relaxed);
         self.applied.send_if_modified(|applied| {
-            let changed = applied.position != position || applied.failure.is_some();
-            if applied.failure.take().is_some() {
+            let recovered = is_well && applied.failure.take().is_some();
+            let changed = applied.position != position || recovered;
+            if recovered {
                 tracing::info!("the ledger can be written again");
             }
             applied.position = position;
             changed
         });
+    }
+
+    fn stopped(&self) {
+        self.applied.send_modify(|applied| applied.stopped = true);
     }
 
     fn report(&self, error: Option<&LedgerError>) {

@@ -72,6 +72,7 @@ impl Pace {
 
 /// Runs until it is stopped; then everything is in the database, unless that cannot be written.
 pub(crate) fn run(shared: &Shared, mut applier: Applier) {
+    let _stopping = Stopping(shared);
     let mut pause = TICK;
     for tick in 1_u64.. {
         let signals = shared.pace.wait(pause);
@@ -91,11 +92,20 @@ pub(crate) fn run(shared: &Shared, mut applier: Applier) {
     }
 }
 
+/// Tells those who wait that nobody works for them any more, also if that is because of a panic.
+struct Stopping<'s>(&'s Shared);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.stopped();
+    }
+}
+
 fn step(shared: &Shared, applier: &mut Applier, due: bool, shorten: bool) -> Result<(), LedgerError> {
     let written = shared.write_out();
     if due {
         applier.apply_to(shared.written_position()?)?;
-        shared.applied_to(applier.position());
+        shared.applied_to(applier.position(), written.is_ok());
     }
     if shorten {
         applier.shorten_log()?;
