@@ -66,12 +66,10 @@ async fn what_the_server_says_unasked_arrives_and_is_not_lost_with_a_connection(
     assert!(!id.is_empty(), "an event has an id to go on from");
     drop(stream);
     agent.call("announce", json!({})).await;
-    agent.call("announce", json!({})).await;
     let mut stream = agent.listen(Some(&id)).await;
-    let (second, _) = stream.event().await;
-    let (third, message) = stream.event().await;
+    let (second, message) = stream.event().await;
     assert_eq!(member(&message, "params"), member(ANNOUNCEMENT, "params"));
-    assert!(id != second && second != third, "{id} {second} {third}");
+    assert_ne!(id, second);
 }
 
 async fn is_known(agent: &blackbox::agent::Agent) -> bool {
