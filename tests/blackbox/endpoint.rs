@@ -61,11 +61,14 @@ async fn what_the_server_says_unasked_arrives_and_is_not_lost_with_a_connection(
     let mut stream = agent.listen(None).await;
     assert_eq!(stream.status, 200);
     agent.call("announce", json!({})).await;
+    let cue = place.write("record.announce", "");
     let (id, message) = stream.event().await;
     assert_eq!(member(&message, "params"), member(ANNOUNCEMENT, "params"));
     assert!(!id.is_empty(), "an event has an id to go on from");
-    drop(stream);
     agent.call("announce", json!({})).await;
+    drop(stream);
+    place.write("record.announce", "");
+    eventually("it is said while nobody listens", async || (!cue.exists()).then_some(())).await;
     let mut stream = agent.listen(Some(&id)).await;
     let (second, message) = stream.event().await;
     assert_eq!(member(&message, "params"), member(ANNOUNCEMENT, "params"));

@@ -23,7 +23,7 @@ pub enum Reaction {
     Answer(String),
     /// Reports progress so many times, then answers `ok`.
     Progress(u32),
-    /// Answers `ok`, then says something that belongs to no request.
+    /// Answers `ok`, and on a cue says something that belongs to no request.
     Announce,
     /// Answers `ok` once it is let go.
     Hold,

@@ -1,7 +1,8 @@
 //! An MCP server over standard input and output that records every line it reads, exactly.
 //!
 //! `raw-upstream RECORD`: the lines go to the file RECORD, the process ids of all that ran to
-//! `RECORD.pids`, and the held calls of the tool `hold` go on once `RECORD.release` exists.
+//! `RECORD.pids`. The held calls of the tool `hold` go on once `RECORD.release` exists, and what the
+//! tool `announce` promises is said once `RECORD.announce` does.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, Write as _};
@@ -36,13 +37,15 @@ fn answer(record: &Path, text: &str) {
         }
         Reaction::Announce => {
             say(&answers::reply(id, &ok()));
-            say(answers::ANNOUNCEMENT);
+            let cue = beside(record, "announce");
+            std::thread::spawn(move || {
+                wait_for(&cue);
+                std::fs::remove_file(&cue).expect("the cue can be taken away");
+                say(answers::ANNOUNCEMENT);
+            });
         }
         Reaction::Hold => {
-            let release = beside(record, "release");
-            while !release.exists() {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            wait_for(&beside(record, "release"));
             say(&answers::reply(id, &ok()));
         }
         Reaction::Hang => {}
@@ -54,6 +57,12 @@ fn answer(record: &Path, text: &str) {
             let pid = child.expect("sleep is installed").id();
             say(&answers::reply(id, &format!("\"result\":{}", answers::text_result(&pid.to_string()))));
         }
+    }
+}
+
+fn wait_for(file: &Path) {
+    while !file.exists() {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
