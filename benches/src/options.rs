@@ -30,7 +30,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<Part>,
 
-    /// Print the gate's process id, wait 3 seconds, then put load on it, for a profiler
+    /// Print the gate's process id, wait 3 seconds, then put load on it, for a profiler; with `--only large`, of large results
     #[arg(long)]
     pub(crate) profile_hint: bool,
 

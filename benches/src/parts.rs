@@ -217,13 +217,14 @@ impl Bench<'_> {
         let pid = self.gate.pid();
         let route = self.gate_route()?;
         let connections = self.options.connections.first().copied().unwrap_or(32);
+        let tool = if self.options.only.contains(&Part::Large) { Tool::Large } else { Tool::Small };
         let mut through = load::sessions(&route.endpoint, usize::from(connections)).await?;
-        load::closed(&mut through, Tool::Small, WARM_UP).await?;
+        load::closed(&mut through, tool, WARM_UP).await?;
         line(&format!("gate: {pid}; in 3 s, {connections} connections for {} s", self.options.seconds))?;
         line(&format!("profile it with `perf record -g -p {pid}`"))?;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let meter = Meter::start(route.between).await?;
-        let loaded = load::closed(&mut through, Tool::Small, self.time()).await?;
+        let loaded = load::closed(&mut through, tool, self.time()).await?;
         let mut way = Way::new(format!("{connections} {}", route.name));
         way.push(meter.stop(loaded).await?, None);
         let mut table = Table::new(&COLUMNS);
