@@ -14,20 +14,30 @@ fn main() {
 
 /// A policy whose tool `create_order` has 20 entries and 3 limits, next to 20 other tools.
 fn policy() -> Policy {
-    let ops = [
+    let conditions = [
         r#"{ "path": "args.note", "op": "contains", "value": "DROP TABLE" }"#,
         r#"{ "path": "args.amount", "op": "gt", "value": 50000 }"#,
+        r#"{ "path": "args.amount", "op": "lt", "value": 0.01 }"#,
         r#"{ "path": "args.currency", "op": "not_in", "value": ["usd", "eur", "gbp"] }"#,
+        r#"{ "path": "args.currency", "op": "eq", "value": "xxx" }"#,
         r#"{ "path": "args.path", "op": "regex", "value": "^/etc/" }"#,
+        r#"{ "path": "args.path", "op": "regex", "value": "\\.env$" }"#,
+        r#"{ "path": "args.path", "op": "contains", "value": ".." }"#,
         r#"{ "path": "args.items[*].amount", "op": "gt", "value": 999.99 }"#,
-        r#"{ "path": "args.customer.name", "op": "eq", "value": "nobody" }"#,
-        r#"{ "path": "args.force", "op": "exists", "value": true }"#,
-        r#"{ "path": "grant.label", "op": "eq", "value": "guest" }"#,
-        r#"{ "path": "args.customer.address.country", "op": "in", "value": ["xx", "yy"] }"#,
         r#"{ "path": "args.items[0].sku", "op": "eq", "value": "none" }"#,
+        r#"{ "path": "args.items[1].quantity", "op": "gte", "value": 100 }"#,
+        r#"{ "path": "args.customer.name", "op": "eq", "value": "nobody" }"#,
+        r#"{ "path": "args.customer.email", "op": "exists", "value": true }"#,
+        r#"{ "path": "args.customer.address.country", "op": "in", "value": ["xx", "yy"] }"#,
+        r#"{ "path": "args.force", "op": "exists", "value": true }"#,
+        r#"{ "path": "args.dry_run", "op": "eq", "value": true }"#,
+        r#"{ "path": "args.express", "op": "neq", "value": true }"#,
+        r#"{ "path": "args.tags", "op": "contains", "value": "internal" }"#,
+        r#"{ "path": "grant.label", "op": "eq", "value": "guest" }"#,
+        r#"{ "path": "client.name", "op": "eq", "value": "unknown" }"#,
     ];
     let entry = |condition: &&str| format!(r#"{{ "conditions": [{condition}] }}"#);
-    let twice: Vec<String> = ops.iter().chain(&ops).map(entry).collect();
+    let entries: Vec<String> = conditions.iter().map(entry).collect();
     let others: Vec<String> = (0..20).map(|n| format!(r#""get_thing_{n}_*": {{}}"#)).collect();
     let limits = r#"[
         { "counter": "calls", "window": "minute", "max": 100 },
@@ -38,7 +48,7 @@ fn policy() -> Policy {
         r#"{{ "version": "1", "default": "deny", "hide": ["delete_*", "drop_*"], "tools": {{
             {}, "create_order": {{ "deny_if": [{}], "limits": {limits} }} }} }}"#,
         others.join(", "),
-        twice.join(", "),
+        entries.join(", "),
     );
     match Policy::parse(&text, Format::Json) {
         Ok(checked) => checked.policy,

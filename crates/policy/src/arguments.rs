@@ -5,6 +5,7 @@
 //! broken text gets a denial, not a panic.
 
 use std::cell::OnceCell;
+use std::fmt;
 
 use crate::decimal::{Decimal, NotExact};
 use crate::path::Key;
@@ -76,6 +77,33 @@ impl Stepped {
             Self::To(place) => Ok(place),
             Self::Absent | Self::Blocked | Self::OtherCase | Self::Broken => Err(self),
         }
+    }
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Null,
+    Bool,
+    Number,
+    Text,
+    List,
+    Object,
+    Broken,
+}
+
+/// With its article.
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Null => "null",
+            Self::Bool => "a boolean",
+            Self::Number => "a number",
+            Self::Text => "a string",
+            Self::List => "an array",
+            Self::Object => "an object",
+            Self::Broken => "not JSON",
+        })
     }
 }
 
@@ -204,16 +232,16 @@ impl<'v> Iterator for Children<'v> {
 }
 
 impl Value<'_> {
-    /// What the value is, with its article.
-    pub(crate) const fn kind_name(&self) -> &'static str {
+    /// What kind of value it is.
+    pub(crate) const fn kind(&self) -> Kind {
         match self {
-            Value::Null => "null",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::Raw(_) | Value::Text(_) => "a string",
-            Value::List(..) => "an array",
-            Value::Object => "an object",
-            Value::Broken => "not JSON",
+            Value::Null => Kind::Null,
+            Value::Bool(_) => Kind::Bool,
+            Value::Number(_) => Kind::Number,
+            Value::Raw(_) | Value::Text(_) => Kind::Text,
+            Value::List(..) => Kind::List,
+            Value::Object => Kind::Object,
+            Value::Broken => Kind::Broken,
         }
     }
 

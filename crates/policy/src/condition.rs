@@ -6,7 +6,7 @@ use std::fmt;
 use memchr::memmem::Finder;
 use regex::Regex;
 
-use crate::arguments::{Arguments, Place, Stepped, Value, Values};
+use crate::arguments::{Arguments, Kind, Place, Stepped, Value, Values};
 use crate::decimal::{Decimal, NotExact};
 use crate::path::{Path, Step};
 
@@ -108,7 +108,7 @@ impl Needle {
         }
         match (&self.finder, text_of(value)) {
             (Some(finder), Some(text)) => Outcome::of(finder.find(text.as_bytes()).is_some()),
-            (None, _) | (_, None) => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
+            (None, _) | (_, None) => Outcome::Undetermined(Doubt::Kind(value.kind())),
         }
     }
 
@@ -158,9 +158,9 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doubt {
     /// The value is of a kind that the operator cannot judge, or cannot compare.
-    Kind(&'static str),
+    Kind(Kind),
     /// The value is an array with such a member.
-    MemberKind(&'static str),
+    MemberKind(Kind),
     /// A key differs from the path only in case.
     OtherCase,
     /// The path steps into something that is not an object or array.
@@ -255,7 +255,7 @@ impl Facts<'_> {
             Some(Ok(number)) if number.is_negative() => Err(Outcome::False),
             Some(Ok(number)) => Ok(number),
             Some(Err(why)) => Err(Outcome::Undetermined(Doubt::Inexact(why))),
-            None => Err(Outcome::Undetermined(Doubt::Kind(value.kind_name()))),
+            None => Err(Outcome::Undetermined(Doubt::Kind(value.kind()))),
         }
     }
 }
@@ -338,11 +338,11 @@ impl Test {
             Self::Order(bound, number) => match value.number() {
                 Some(Ok(found)) => Outcome::of(bound.admits(&found, number)),
                 Some(Err(why)) => Outcome::Undetermined(Doubt::Inexact(why)),
-                None => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
+                None => Outcome::Undetermined(Doubt::Kind(value.kind())),
             },
             Self::Matches(regex) => match text_of(value) {
                 Some(text) => Outcome::of(regex.is_match(&text)),
-                None => Outcome::Undetermined(Doubt::Kind(value.kind_name())),
+                None => Outcome::Undetermined(Doubt::Kind(value.kind())),
             },
             Self::Contains(needle) => needle.is_in(value),
             Self::Exists(_) => Outcome::True,
@@ -389,7 +389,7 @@ impl Scalar {
             (Self::Text(mine), Value::Text(found)) => Outcome::of(mine == found),
             (_, Value::Broken) => Outcome::Undetermined(Doubt::Broken),
             (Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_), other) => {
-                Outcome::Undetermined(Doubt::Kind(other.kind_name()))
+                Outcome::Undetermined(Doubt::Kind(other.kind()))
             }
         }
     }
