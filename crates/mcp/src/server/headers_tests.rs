@@ -52,14 +52,14 @@ fn a_post_brings_json_and_takes_both() {
 #[test]
 fn a_revision_is_known_or_refused() {
     assert_eq!(revision(&HeaderMap::new()), Ok(None));
-    let known = headers(&[(PROTOCOL_VERSION, "2025-06-18")]);
+    let known = headers(&[(PROTOCOL_VERSION.as_str(), "2025-06-18")]);
     assert_eq!(revision(&known), Ok(Some(Revision::V2025_06_18)));
-    let refused = revision(&headers(&[(PROTOCOL_VERSION, "2025-06-19")])).unwrap_err();
+    let refused = revision(&headers(&[(PROTOCOL_VERSION.as_str(), "2025-06-19")])).unwrap_err();
     assert_eq!(refused.status(), 400);
     assert!(
         refused.to_string().starts_with("`MCP-Protocol-Version` `2025-06-19` is not spoken here; send one of `2024")
     );
-    let twice = headers(&[(PROTOCOL_VERSION, "2025-06-18"), (PROTOCOL_VERSION, "2025-03-26")]);
+    let twice = headers(&[(PROTOCOL_VERSION.as_str(), "2025-06-18"), (PROTOCOL_VERSION.as_str(), "2025-03-26")]);
     assert_eq!(revision(&twice), Err(Refused::Unreadable { name: "MCP-Protocol-Version" }));
 }
 
