@@ -1,4 +1,4 @@
-//! The thread behind the log: writes buffered settles within 5 ms and fills the database every 20.
+//! The thread behind the log: writes buffered settles within 5 ms and fills the database every 100 ms.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
