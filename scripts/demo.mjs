@@ -37,7 +37,9 @@ async function start() {
   const file = join(directory, "toolgate.json");
   writeFileSync(file, JSON.stringify(configuration(), null, 2), { mode: 0o600 });
   const env = { RUST_LOG: "warn", ...process.env, DEMO_TOKEN: token };
-  const gate = spawn(TOOLGATE, ["serve", "--config", file], { env, stdio: ["ignore", "inherit", "inherit"] });
+  // In a process group of its own: Ctrl-C reaches this script alone, which then stops the gate once.
+  const how = { env, stdio: ["ignore", "inherit", "inherit"], detached: true };
+  const gate = spawn(TOOLGATE, ["serve", "--config", file], how);
   let ended = null;
   gate.once("error", (error) => (ended = error.message));
   gate.once("exit", (code) => (ended = `it ended with ${code}`));
