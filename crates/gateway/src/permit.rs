@@ -12,6 +12,10 @@ pub(crate) struct Permit {
     ticket: Option<Ticket>,
 }
 
+/// What a used permit leaves: it opens the way upstream for one request.
+#[derive(Debug)]
+pub(crate) struct Pass(());
+
 /// Why a request that was judged well cannot be forwarded after all.
 #[derive(Debug)]
 pub(crate) enum NotReserved {
@@ -65,8 +69,8 @@ impl Permit {
         }
     }
 
-    /// The entry to settle, once the request has been sent.
-    pub(crate) fn into_ticket(self) -> Option<Ticket> {
-        self.ticket
+    /// Uses the permit up: the pass to send one request with, and the entry to settle afterwards.
+    pub(crate) fn use_up(self) -> (Pass, Option<Ticket>) {
+        (Pass(()), self.ticket)
     }
 }

@@ -94,7 +94,7 @@ impl Whose<'_> {
             }
         }
         let sent = self.send(outgoing).await;
-        if let Some(ticket) = permit.into_ticket() {
+        if let Some(ticket) = permit.use_up().1 {
             let ending =
                 if sent { ledger::Ending::Answered { is_error: false, status: None } } else { ledger::Ending::Failed };
             let at = self.gate.clock.now();

@@ -22,7 +22,7 @@ use crate::gate::Gate;
 use crate::hold::Hold;
 use crate::identity::Caller;
 use crate::metrics::Counted;
-use crate::permit::{NotReserved, Permit};
+use crate::permit::{NotReserved, Pass, Permit};
 use crate::relay::{Account, Filter, Forwarded, Passage, Relay, Sending, failure_answer};
 use crate::session::Session;
 use crate::snapshot::NamedPolicy;
@@ -263,10 +263,11 @@ impl<'a> Turn<'a> {
         let method = self.request.method.as_ref();
         let (body, id) = self.outgoing(place.replaced.as_deref());
         let patience = self.session.server.config.call_timeout;
-        let account = permit.into_ticket().map(|ticket| Account { ticket, gateway: self.started.elapsed() });
+        let (pass, ticket) = permit.use_up();
+        let account = ticket.map(|ticket| Account { ticket, gateway: self.started.elapsed() });
         let sent_at = Instant::now();
         let deadline = sent_at + patience;
-        let begun = Passage::begin(self.sending(body, id), self.session.server.is_child(), deadline).await;
+        let begun = Passage::begin(self.sending(pass, body, id), self.session.server.is_child(), deadline).await;
         let passage = match begun {
             Ok(passage) => passage,
             Err(error) => return Err(Stop::Told(self.not_sent(account, sent_at, &error).await)),
@@ -288,13 +289,13 @@ impl<'a> Turn<'a> {
     }
 
     /// Sends the request, once it is polled, and takes note of what a new connection would have to be told.
-    fn sending(&self, body: Bytes, id: IdKey) -> Sending {
+    fn sending(&self, pass: Pass, body: Bytes, id: IdKey) -> Sending {
         let (gate, session) = (Arc::clone(self.gate), Arc::clone(self.session));
         let method = self.request.method.as_ref().to_owned();
         let uri = self.request.params.as_ref().and_then(|params| params.uri.as_deref()).map(ToOwned::to_owned);
         let own = self.own_bytes();
         Box::pin(async move {
-            let exchange = session.request(&gate, body, id, &method).await?;
+            let exchange = session.request(&gate, pass, body, id, &method).await?;
             session.remember(&method, uri.as_deref(), &own);
             Ok(exchange)
         })
@@ -343,7 +344,7 @@ impl<'a> Turn<'a> {
 
     async fn return_permit(&self, permit: Permit, why: &str) -> String {
         let error = mcp::client::UpstreamError::NotSent(why.to_owned());
-        let account = permit.into_ticket().map(|ticket| Account { ticket, gateway: self.started.elapsed() });
+        let account = permit.use_up().1.map(|ticket| Account { ticket, gateway: self.started.elapsed() });
         self.not_sent(account, Instant::now(), &error).await;
         decision::failure(self.raw_id(), mcp_invalid_request(), why, Origin::Gate, true, None)
     }

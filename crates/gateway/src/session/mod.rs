@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::gate::Gate;
+use crate::permit::Pass;
 use crate::snapshot::Server;
 
 pub(crate) use agent::Agent;
@@ -146,6 +147,7 @@ impl Session {
     pub(crate) async fn request(
         self: &Arc<Self>,
         gate: &Arc<Gate>,
+        _pass: Pass,
         body: Bytes,
         id: IdKey,
         method: &str,
