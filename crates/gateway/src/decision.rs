@@ -12,6 +12,8 @@ use mcp::envelope::answer;
 
 /// JSON-RPC error code for a request that policy did not let through (methods other than `tools/call`).
 pub(crate) const POLICY_ERROR: i64 = -32010;
+/// JSON-RPC error code for a message that is no acceptable request (JSON-RPC 2.0, section 5.1).
+pub(crate) const INVALID_REQUEST: i64 = -32600;
 /// JSON-RPC error code for parameters that name nothing known (JSON-RPC 2.0, section 5.1).
 pub(crate) const INVALID_PARAMS: i64 = -32602;
 /// JSON-RPC error code that MCP uses for a resource that does not exist.

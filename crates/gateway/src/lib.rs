@@ -19,6 +19,7 @@ mod front;
 mod gate;
 mod hold;
 mod identity;
+mod intent;
 mod lone;
 mod metrics;
 mod opening;

@@ -1,10 +1,12 @@
 //! Recording what could not be read safely.
 
-use ledger::{EntryId, Intent, LedgerError, Outcome};
+use ledger::{Intent, LedgerError, Outcome};
 use mcp::envelope::Rejected;
 
+use crate::decision;
 use crate::gate::Gate;
 use crate::identity::Caller;
+use crate::intent;
 use crate::metrics::Counted;
 use crate::session::Session;
 use crate::snapshot::{NamedPolicy, Server};
@@ -26,26 +28,25 @@ pub(crate) async fn record(
     rejected: &Rejected,
 ) -> Result<(), LedgerError> {
     server.metrics.count(Counted::Reject);
-    let at = gate.clock.now();
     let intent = Intent {
-        id: EntryId::generate(at),
-        at,
-        grant: caller.label(),
-        client: session.and_then(|session| session.client_name.as_deref()),
-        session: session.map_or("", |session| &session.id),
-        server: server.name(),
         method: kept(rejected.method.as_deref()).unwrap_or_default(),
         tool: kept(rejected.name.as_deref()),
-        category: None,
-        policy: policy.map(|policy| policy.name.as_str()),
-        policy_version: policy.map(|policy| policy.policy.version()),
-        rule: None,
-        argument_keys: &[],
-        arguments_hmac: None,
         request_id: kept(rejected.id.as_deref()),
-        trace_id: None,
+        ..intent::of(gate, server, caller, policy, session)
     };
     gate.ledger.refuse(intent, Outcome::Reject, &rejected.message).await.map(drop)
+}
+
+/// A message that is larger than `bound` bytes, of which nothing else is known.
+pub(crate) fn too_large(bound: usize) -> Rejected {
+    Rejected {
+        code: decision::INVALID_REQUEST,
+        status: 413,
+        id: None,
+        message: format!("the message is larger than {bound} bytes; send less at once"),
+        method: None,
+        name: None,
+    }
 }
 
 fn kept(text: Option<&str>) -> Option<&str> {

@@ -107,7 +107,7 @@ impl Conversation {
                 }
                 Ok(None) => return,
                 Err(FrameError::TooLong { limit, .. }) => {
-                    self.reject(&too_large(limit)).await;
+                    self.reject(&refusal::too_large(limit)).await;
                     lines.next().await
                 }
                 Err(FrameError::Io(error)) => {
@@ -262,16 +262,5 @@ async fn relay(answer: Answer, output: &mpsc::Sender<Bytes>) {
         if is_last {
             return;
         }
-    }
-}
-
-fn too_large(limit: usize) -> Rejected {
-    Rejected {
-        code: -32600,
-        status: 413,
-        id: None,
-        message: format!("the message is larger than {limit} bytes; send less at once"),
-        method: None,
-        name: None,
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ledger::{EntryId, Intent, Outcome};
+use ledger::{Intent, Outcome};
 use mcp::envelope::{Message, Notification, Response};
 use policy::{Call, Target, Verdict};
 use tracing::debug;
 
 use crate::gate::Gate;
 use crate::identity::Caller;
+use crate::intent;
 use crate::metrics::Counted;
 use crate::permit::Permit;
 use crate::session::Session;
@@ -120,24 +121,12 @@ impl Whose<'_> {
     }
 
     fn intent<'i>(&'i self, method: &'i str, rule: &'i str) -> Intent<'i> {
-        let at = self.gate.clock.now();
+        let policy = self.policy.map(AsRef::as_ref);
+        let session = self.session.as_ref();
         Intent {
-            id: EntryId::generate(at),
-            at,
-            grant: self.caller.label(),
-            client: self.session.client_name.as_deref(),
-            session: &self.session.id,
-            server: self.session.server.name(),
             method,
-            tool: None,
-            category: None,
-            policy: self.policy.map(|policy| policy.name.as_str()),
-            policy_version: self.policy.map(|policy| policy.policy.version()),
             rule: Some(rule).filter(|rule| !rule.is_empty()),
-            argument_keys: &[],
-            arguments_hmac: None,
-            request_id: None,
-            trace_id: None,
+            ..intent::of(self.gate, &session.server, self.caller, policy, Some(session))
         }
     }
 }

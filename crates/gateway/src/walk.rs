@@ -21,6 +21,7 @@ use crate::decision::{self, Decision, Origin, Stopped};
 use crate::gate::Gate;
 use crate::hold::Hold;
 use crate::identity::Caller;
+use crate::intent;
 use crate::metrics::Counted;
 use crate::permit::{NotReserved, Pass, Permit};
 use crate::relay::{Account, Filter, Forwarded, Passage, Relay, Sending, failure_answer};
@@ -346,7 +347,7 @@ impl<'a> Turn<'a> {
         let error = mcp::client::UpstreamError::NotSent(why.to_owned());
         let account = permit.use_up().1.map(|ticket| Account { ticket, gateway: self.started.elapsed() });
         self.not_sent(account, Instant::now(), &error).await;
-        decision::failure(self.raw_id(), mcp_invalid_request(), why, Origin::Gate, true, None)
+        decision::failure(self.raw_id(), decision::INVALID_REQUEST, why, Origin::Gate, true, None)
     }
 
     pub(crate) fn raw_id(&self) -> &'a str {
@@ -389,24 +390,17 @@ impl<'a> Turn<'a> {
         argument_keys: &'i [&'i str],
         arguments_hmac: Option<[u8; 32]>,
     ) -> Intent<'i> {
-        let at = self.gate.clock.now();
+        let policy = self.policy.map(AsRef::as_ref);
+        let session = self.session.as_ref();
         Intent {
-            id: EntryId::generate(at),
-            at,
-            grant: self.caller.label(),
-            client: self.session.client_name.as_deref(),
-            session: &self.session.id,
-            server: self.session.server.name(),
             method: if self.request.method.len() <= NAME_BYTES { &self.request.method } else { "" },
             tool: subject::named(target),
-            category: None,
-            policy: self.policy.map(|policy| policy.name.as_str()),
-            policy_version: self.policy.map(|policy| policy.policy.version()),
             rule: rule.filter(|rule| !rule.is_empty()),
             argument_keys,
             arguments_hmac,
             request_id: Some(self.raw_id()),
             trace_id: self.trace_id,
+            ..intent::of(self.gate, &session.server, self.caller, policy, Some(session))
         }
     }
 
@@ -479,10 +473,6 @@ fn unwritten(raw_id: &str, error: &ledger::LedgerError) -> String {
     tracing::error!(%error, "denied a call because the ledger cannot be written");
     let message = "[POLICY DENIED] The gate cannot record calls at the moment, so none may pass";
     decision::failure(raw_id, decision::INTERNAL_ERROR, message, Origin::Gate, true, None)
-}
-
-fn mcp_invalid_request() -> i64 {
-    -32600
 }
 
 /// The message without line breaks; the same bytes where there are none.

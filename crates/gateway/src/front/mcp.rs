@@ -320,15 +320,7 @@ async fn reject(gate: &Gate, routed: &Routed, session: Option<&Arc<Session>>, re
 }
 
 async fn too_large(gate: &Gate, routed: &Routed, session: Option<&Arc<Session>>, bound: usize) -> Response<Body> {
-    let rejected = Rejected {
-        code: -32600,
-        status: 413,
-        id: None,
-        message: format!("the message is larger than {bound} bytes; send less at once"),
-        method: None,
-        name: None,
-    };
-    reject(gate, routed, session, &rejected).await
+    reject(gate, routed, session, &refusal::too_large(bound)).await
 }
 
 fn unauthenticated(gate: &Gate, server: &str, anonymous: &identity::Anonymous) -> Response<Body> {
